@@ -1,3 +1,5 @@
+import type { Problem } from '../problem.js';
+
 /** A compose model as `docker compose config --format json` prints it. Unknown keys are kept, never dropped. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 export type ComposeService = { readonly [key: string]: Json };
@@ -53,5 +55,9 @@ export interface CompiledRelease {
   readonly files: readonly BundleFile[];
   /** Variables the model needs on the host: `${NAME}` with default or `required`. */
   readonly variables: readonly { readonly name: string; readonly required: boolean; readonly default?: string }[];
+  /** Env files with values for the model's `${…}`, relative to the bundle's files, in the order compose takes them. */
+  readonly envFiles: readonly string[];
+  /** What keeps two slots from running side by side on one host; empty where blue-green is possible. */
+  readonly obstacles: readonly Problem[];
   readonly warnings: readonly string[];
 }

@@ -1,0 +1,40 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { MongoClient } from 'mongodb';
+import { SETTINGS, type Settings } from '../settings.js';
+
+const PATIENCE_MILLISECONDS = 2_000;
+const SHOWN = 20;
+
+export interface Note {
+  readonly text: string;
+  readonly at: Date;
+}
+
+/** Exists only where MONGO_URL is set. */
+@Injectable()
+export class Notes implements OnApplicationShutdown {
+  private readonly client: MongoClient;
+
+  constructor(@Inject(SETTINGS) settings: Settings) {
+    this.client = new MongoClient(settings.mongoUrl as string, { serverSelectionTimeoutMS: PATIENCE_MILLISECONDS });
+  }
+
+  async latest(): Promise<Note[]> {
+    const newestFirst = this.collection().find({}, { projection: { _id: 0 } }).sort({ at: -1 });
+    return newestFirst.limit(SHOWN).toArray();
+  }
+
+  async add(text: string): Promise<Note> {
+    const note = { text, at: new Date() };
+    await this.collection().insertOne({ ...note });
+    return note;
+  }
+
+  onApplicationShutdown(): Promise<void> {
+    return this.client.close();
+  }
+
+  private collection() {
+    return this.client.db().collection<Note>('notes');
+  }
+}

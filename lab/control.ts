@@ -1,0 +1,160 @@
+import { createServer, type IncomingMessage } from 'node:http';
+import { denied, throttled } from './faults.js';
+import type { LabHost } from './hosts/host.js';
+import type { Lab } from './lab.js';
+import type { Stack } from './stack.js';
+
+/** The state of a running lab, as `lab status` prints it. */
+export interface LabStatus {
+  readonly name: string;
+  readonly pid: number;
+  readonly endpoint: string;
+  readonly registry: string;
+  readonly url: string;
+  readonly targetGroup: string;
+  readonly hosts: readonly {
+    readonly id: string;
+    readonly container: string;
+    readonly address: string;
+    readonly state: string;
+    readonly agent: string;
+  }[];
+  readonly targets: readonly {
+    readonly id: string;
+    readonly port: number;
+    readonly state: string;
+    readonly reason?: string;
+  }[];
+  readonly env: { readonly [name: string]: string };
+}
+
+export const faultUsage = `lab fault KIND [ARGUMENT …]
+  throttle SERVICE:OPERATION [TIMES]   the next calls are answered with ThrottlingException
+  deny SERVICE:OPERATION [TIMES]       the next calls are answered with AccessDeniedException
+  stop-instance HOST                   the instance is stopped
+  start-instance HOST                  and started again
+  hang-agent HOST                      the SSM agent takes nothing any more, and still looks Online
+  resume-agent HOST
+  vanish HOST                          the host leaves the network
+  return HOST
+  clear                                takes back throttle and deny
+HOST is host1, host2, … or an instance id`;
+
+/** A local door to a running lab, for the command line. */
+export async function startControl(
+  lab: Lab,
+  stack: Stack,
+  socket: string,
+  onDown: () => void,
+): Promise<() => Promise<void>> {
+  const server = createServer(async (request, response) => {
+    try {
+      const answer = await handle(request, lab, stack, onDown);
+      response.end(JSON.stringify(answer));
+    } catch (error) {
+      response.statusCode = 400;
+      response.end(JSON.stringify({ error: (error as Error).message }));
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  return () => new Promise((resolve) => server.close(() => resolve()));
+}
+
+async function handle(request: IncomingMessage, lab: Lab, stack: Stack, onDown: () => void): Promise<unknown> {
+  switch (request.url) {
+    case '/status':
+      return status(lab, stack);
+    case '/down':
+      onDown();
+      return {};
+    case '/fault':
+      return { done: await fault(lab, (await readJson(request)) as string[]) };
+    default:
+      throw new Error(`Unknown request ${request.url}.`);
+  }
+}
+
+function status(lab: Lab, stack: Stack): LabStatus {
+  return {
+    name: lab.name,
+    pid: process.pid,
+    endpoint: lab.endpoint,
+    registry: lab.registry,
+    url: stack.url,
+    targetGroup: stack.targetGroup,
+    hosts: lab.hosts.map(({ id, container, address }) => ({
+      ...{ id, container, address },
+      state: lab.instances.get(id)?.state ?? 'unknown',
+      agent: lab.hub.isOnline(id) ? 'Online' : 'ConnectionLost',
+    })),
+    targets: lab.loadBalancer.targetHealth(stack.targetGroup).map(({ id, port, state, reason }) => ({
+      ...{ id, port, state },
+      ...(reason === undefined ? {} : { reason }),
+    })),
+    env: lab.env,
+  };
+}
+
+const MANY_TIMES = 1_000_000;
+
+async function fault(lab: Lab, [kind, argument = '', times]: string[]): Promise<string> {
+  const host = () => findHost(lab, argument);
+  const count = times === undefined ? MANY_TIMES : Number(times);
+  switch (kind) {
+    case 'throttle':
+      lab.faults.add(throttled(argument, count));
+      return `${argument} is throttled`;
+    case 'deny':
+      lab.faults.add(denied(argument, count));
+      return `${argument} is denied`;
+    case 'clear':
+      lab.faults.clear();
+      return 'no API faults any more';
+    case 'stop-instance':
+      await stopInstance(lab, host());
+      return `${host().id} is stopped`;
+    case 'start-instance':
+      await startInstance(lab, host());
+      return `${host().id} is running`;
+    case 'hang-agent':
+      lab.hub.hang(host().id);
+      return `the agent of ${host().id} hangs`;
+    case 'resume-agent':
+      lab.hub.unhang(host().id);
+      return `the agent of ${host().id} works again`;
+    case 'vanish':
+      await lab.docker(['network', 'disconnect', '-f', lab.name, host().container]);
+      return `${host().id} has left the network`;
+    case 'return':
+      await lab.docker(['network', 'connect', '--ip', host().address, lab.name, host().container]);
+      return `${host().id} is back`;
+    default:
+      throw new Error(faultUsage);
+  }
+}
+
+/** Processes of a paused container keep their connections, as little as those of a stopped instance answer on them. */
+async function stopInstance(lab: Lab, host: LabHost): Promise<void> {
+  await lab.docker(['pause', host.container]);
+  lab.instances.setState(host.id, 'stopped');
+}
+
+async function startInstance(lab: Lab, host: LabHost): Promise<void> {
+  await lab.docker(['unpause', host.container]);
+  lab.instances.setState(host.id, 'running');
+}
+
+function findHost(lab: Lab, name: string): LabHost {
+  const found = lab.hosts.find((host) => host.id === name || host.container.endsWith(`-${name}`));
+  if (!found)
+    throw new Error(
+      `There is no host '${name}'. There are: ${lab.hosts.map(({ id }, at) => `host${at + 1} (${id})`).join(', ')}.`,
+    );
+  return found;
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return JSON.parse(Buffer.concat(chunks).toString());
+}

@@ -1,0 +1,154 @@
+import { spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import type { Say } from '../say.js';
+import { type Docker, dockerWith } from './docker.js';
+import { type NetworkBefore, readNetwork, restoreNetwork } from './firewall.js';
+import { isAlive, labHome, readPid, withLock } from './home.js';
+import { EngineMissingError, enginePrograms } from './packages.js';
+import { tryRun } from './shell.js';
+
+export interface Engine {
+  readonly docker: Docker;
+  /** Ends our use of it; the last user of an engine that we started stops it and leaves nothing behind. */
+  release(): Promise<void>;
+}
+
+const START_PATIENCE_MILLISECONDS = 60_000;
+const STOP_PATIENCE_MILLISECONDS = 60_000;
+const LOOK_MILLISECONDS = 100;
+
+/** The machine's own engine where one answers; otherwise one with a data root, socket and configuration of its own. */
+export async function useEngine(say: Say): Promise<Engine> {
+  const own = dockerWith({});
+  if (await answers(own)) {
+    await requirePlugins(own);
+    return { docker: own, release: async () => {} };
+  }
+  const home = labHome();
+  return withLock('engine', async () => {
+    const files = engineFiles(home);
+    const programs = await enginePrograms(home, say);
+    const docker = dockerWith(engineEnvironment(files, programs.path, programs.plugins));
+    forgetDeadUsers(files.users);
+    if (!(await answers(docker))) await start(files, docker);
+    writeFileSync(join(files.users, String(process.pid)), '');
+    return { docker, release: () => withLock('engine', () => leave(files)) };
+  });
+}
+
+function engineFiles(home: string) {
+  const root = join(home, 'engine');
+  const files = {
+    data: join(root, 'data'),
+    exec: join(root, 'run', 'exec'),
+    socket: join(root, 'run', 'docker.sock'),
+    pid: join(root, 'run', 'docker.pid'),
+    log: join(root, 'dockerd.log'),
+    before: join(root, 'run', 'network.json'),
+    config: join(root, 'config'),
+    users: join(root, 'users'),
+  };
+  for (const folder of [files.data, files.exec, files.config, files.users]) mkdirSync(folder, { recursive: true });
+  return files;
+}
+type EngineFiles = ReturnType<typeof engineFiles>;
+
+function engineEnvironment(files: EngineFiles, path: string, plugins: string): NodeJS.ProcessEnv {
+  const link = join(files.config, 'cli-plugins');
+  if (!existsSync(link)) symlinkSync(plugins, link);
+  return {
+    DOCKER_HOST: `unix://${files.socket}`,
+    DOCKER_CONFIG: files.config,
+    PATH: `${path}:${process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin'}`,
+  };
+}
+
+async function answers(docker: Docker): Promise<boolean> {
+  const result = await docker.attempt(['info', '--format', '{{.ServerVersion}}']).catch(() => undefined);
+  return result?.code === 0 && result.stdout.trim() !== '';
+}
+
+async function requirePlugins(docker: Docker): Promise<void> {
+  const missing = [];
+  for (const plugin of ['compose', 'buildx']) {
+    if ((await docker.attempt([plugin, 'version'])).code !== 0) missing.push(plugin);
+  }
+  if (missing.length === 0) return;
+  throw new EngineMissingError(
+    `Docker answers but has no ${missing.join(' and no ')} plugin: install it (https://docs.docker.com/compose/install/linux/).`,
+  );
+}
+
+async function start(files: EngineFiles, docker: Docker): Promise<void> {
+  writeFileSync(files.before, JSON.stringify(await readNetwork()));
+  rmSync(files.pid, { force: true });
+  const log = openSync(files.log, 'w');
+  const child = spawn(
+    'dockerd',
+    ['--data-root', files.data, '--exec-root', files.exec, '-H', `unix://${files.socket}`, '--pidfile', files.pid],
+    { detached: true, stdio: ['ignore', log, log], env: { ...process.env, ...docker.env } },
+  );
+  child.unref();
+  let ended = false;
+  child.on('exit', () => {
+    ended = true;
+  });
+  child.on('error', () => {
+    ended = true;
+  });
+  const deadline = Date.now() + START_PATIENCE_MILLISECONDS;
+  while (!(await answers(docker))) {
+    if (ended || Date.now() > deadline) throw new Error(`The Docker engine did not start:\n${tail(files.log)}`);
+    await pause();
+  }
+}
+
+/** Stops the engine when no other live process uses it. */
+async function leave(files: EngineFiles): Promise<void> {
+  rmSync(join(files.users, String(process.pid)), { force: true });
+  forgetDeadUsers(files.users);
+  if (readdirSync(files.users).length > 0) return;
+  const pid = readPid(files.pid);
+  if (pid !== undefined && isAlive(pid)) {
+    process.kill(pid, 'SIGTERM');
+    const deadline = Date.now() + STOP_PATIENCE_MILLISECONDS;
+    while (isAlive(pid)) {
+      if (Date.now() > deadline) throw new Error(`The Docker engine (process ${pid}) does not end.`);
+      await pause();
+    }
+  }
+  await unmountLeftovers(files.exec);
+  if (existsSync(files.before)) await restoreNetwork(JSON.parse(readFileSync(files.before, 'utf8')) as NetworkBefore);
+}
+
+/** An engine leaves the mount of the default network namespace behind. */
+async function unmountLeftovers(folder: string): Promise<void> {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
+  for (const path of mounts.map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(`${folder}/`))) {
+    await tryRun('umount', [path]);
+  }
+}
+
+function forgetDeadUsers(users: string): void {
+  for (const name of readdirSync(users)) {
+    if (!isAlive(Number(name))) rmSync(join(users, name), { force: true });
+  }
+}
+
+function tail(path: string): string {
+  return readFileSync(path, 'utf8').trim().split('\n').slice(-10).join('\n');
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, LOOK_MILLISECONDS));
+}

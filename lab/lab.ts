@@ -1,0 +1,242 @@
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import { type Hub, type RoleCredentials, startAgentHub } from './agent/hub.js';
+import type { Docker } from './engine/docker.js';
+import { type Engine, useEngine } from './engine/engine.js';
+import { type LabImages, labImages } from './engine/images.js';
+import { Faults } from './faults.js';
+import { LabContainers, removeLeftovers } from './hosts/containers.js';
+import { describeHost, type HostSettings, type LabHost, newInstanceId, startHost } from './hosts/host.js';
+import { startMirror, startRegistry } from './hosts/registries.js';
+import { realClock } from './model/clock.js';
+import { Instances } from './model/instances.js';
+import { defaultNetwork, type Network } from './model/network.js';
+import { Principals } from './model/principals.js';
+import type { Say } from './say.js';
+import { createEc2 } from './services/ec2.js';
+import { createEcr } from './services/ecr.js';
+import { createElbv2, type Elbv2 } from './services/elbv2.js';
+import { createParameterStore } from './services/parameters.js';
+import { createRunCommand } from './services/run-command.js';
+import { createSts } from './services/sts.js';
+import { listenOnAll, startWireServer, type WireCall } from './wire/server.js';
+import type { Input, Service } from './wire/service.js';
+
+export interface LabOptions {
+  /** How many instances to start. */
+  readonly hosts: number;
+  /** How much faster than real time the load balancer's clock runs. Only for tests, never for measurements. */
+  readonly speed?: number;
+  readonly say?: Say;
+  readonly onCall?: (call: WireCall) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** A running local AWS. */
+export interface Lab {
+  readonly name: string;
+  readonly region: string;
+  readonly account: string;
+  readonly endpoint: string;
+  /** What images of the lab's ECR are named by: `127.0.0.1:PORT`. */
+  readonly registry: string;
+  readonly docker: Docker;
+  readonly image: string;
+  readonly hosts: readonly LabHost[];
+  readonly instances: Instances;
+  readonly network: Network;
+  readonly hub: Hub;
+  readonly loadBalancer: Elbv2;
+  readonly faults: Faults;
+  /** Environment that points the AWS CLI, the SDK and docker at the lab. */
+  readonly env: { readonly [name: string]: string };
+  /** Calls an operation as the account's owner, without a socket. */
+  call(service: 'elasticloadbalancing' | 'ecr' | 'ssm' | 'ec2', operation: string, input: Input): Promise<Answer>;
+  /** Runs a program on a host, as a person at its console would. */
+  exec(host: LabHost, args: readonly string[]): Promise<string>;
+  stop(): Promise<void>;
+}
+export type Answer = { readonly [key: string]: unknown };
+
+const REGION = 'us-east-1';
+const ACCOUNT = '123456789012';
+const ZONES = ['us-east-1a', 'us-east-1b', 'us-east-1c'];
+const LOOPBACK = '127.0.0.1';
+
+/** Starts a local AWS. Everything it made is gone again when `stop` resolves, also when the start fails half way. */
+export async function startLab(options: LabOptions): Promise<Lab> {
+  const cleanups: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  };
+  try {
+    return await assemble(options, cleanups, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function assemble(
+  options: LabOptions,
+  cleanups: (() => Promise<unknown>)[],
+  stop: () => Promise<void>,
+): Promise<Lab> {
+  const say = options.say ?? (() => {});
+  const engine = await useEngine(say);
+  cleanups.push(() => engine.release());
+  const images = await labImages(engine.docker, say);
+  options.signal?.throwIfAborted();
+  const ground = await prepareGround(engine, images, cleanups);
+  const aws = await startServices(options, ground, cleanups);
+  say(`Starting ${options.hosts} host${options.hosts === 1 ? '' : 's'} with a Docker daemon each …`);
+  const hosts = await startHosts(options, engine, images, ground, aws);
+  const { docker } = engine;
+  const credentials = aws.principals.issue(`arn:aws:iam::${ACCOUNT}:role/deploy`);
+  const endpoint = `http://${LOOPBACK}:${aws.wirePort}`;
+  return {
+    name: ground.containers.network,
+    region: REGION,
+    account: ACCOUNT,
+    endpoint,
+    registry: aws.registryHost,
+    docker,
+    image: images.host,
+    hosts,
+    instances: aws.instances,
+    network: aws.network,
+    hub: aws.hub,
+    loadBalancer: aws.elbv2,
+    faults: aws.faults,
+    env: {
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_REGION: REGION,
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+      AWS_SESSION_TOKEN: credentials.sessionToken,
+      ...(docker.env as { [name: string]: string }),
+    },
+    call: (service, operation, input) => aws.call(service, operation, input),
+    exec: (host, args) => docker(['exec', host.container, ...args]),
+    stop,
+  };
+}
+
+interface Ground {
+  readonly containers: LabContainers;
+  readonly gateway: string;
+  readonly upstream: string;
+  readonly mirror: string;
+}
+
+/** The network, the registry behind ECR, and the mirror of public images. */
+async function prepareGround(engine: Engine, images: LabImages, cleanups: (() => Promise<unknown>)[]): Promise<Ground> {
+  await removeLeftovers(engine.docker);
+  const containers = new LabContainers(engine.docker, `lab-${randomBytes(3).toString('hex')}`);
+  cleanups.push(() => containers.removeAll());
+  const gateway = await containers.createNetwork();
+  const [upstream, mirror] = await Promise.all([
+    startRegistry(containers, images.host),
+    startMirror(containers, engine.docker, { image: images.host, publicImages: images.public }),
+  ]);
+  return { containers, gateway, upstream, mirror };
+}
+
+type Aws = Awaited<ReturnType<typeof startServices>>;
+
+async function startServices(options: LabOptions, ground: Ground, cleanups: (() => Promise<unknown>)[]) {
+  const clock = realClock();
+  const place = { region: REGION, account: ACCOUNT };
+  const addresses = [LOOPBACK, ground.gateway];
+  const instances = new Instances();
+  const principals = new Principals(ACCOUNT);
+  const faults = new Faults();
+  const network = defaultNetwork({ zones: ZONES });
+  const hub = await startAgentHub({
+    clock,
+    hosts: [ground.gateway],
+    credentials: (instance): RoleCredentials =>
+      principals.issue(`arn:aws:sts::${ACCOUNT}:assumed-role/lab-host/${instance}`),
+  });
+  cleanups.push(() => hub.close());
+  const registryFront: { handle?: ReturnType<typeof createEcr>['registry'] } = {};
+  const front = await listenOnAll({ hosts: addresses }, () =>
+    createServer((request, response) => registryFront.handle?.(request, response)),
+  );
+  cleanups.push(() => front.close());
+  const registryHost = `${LOOPBACK}:${front.port}`;
+  const ecr = createEcr({ clock, ...place, registryHost, upstream: ground.upstream });
+  registryFront.handle = ecr.registry;
+  const elbv2 = createElbv2({ instances, clock: realClock(options.speed), ...place, zones: ZONES });
+  cleanups.push(() => elbv2.close());
+  const ssm: Service = {
+    id: 'ssm',
+    protocol: 'json',
+    targetPrefix: 'AmazonSSM',
+    operations: { ...createRunCommand({ hub, instances, clock, ...place }), ...createParameterStore({ clock }) },
+  };
+  const services = [ecr.service, ssm, elbv2.service, createEc2({ instances, network, clock, ...place }), createSts()];
+  const wire = await startWireServer({
+    services,
+    hosts: addresses,
+    ...place,
+    principals: (key) => principals.get(key),
+    intercept: (call) => faults.intercept(call),
+    ...(options.onCall ? { onCall: options.onCall } : {}),
+  });
+  cleanups.push(() => wire.close());
+  const call = async (id: Service['id'], operation: string, input: Input): Promise<Answer> => {
+    const run = services.find((service) => service.id === id)?.operations[operation];
+    if (!run) throw new Error(`The lab has no ${id}:${operation}.`);
+    return (await run(input, { ...place, principal: principals.owner, requestId: 'lab' })) as Answer;
+  };
+  return {
+    instances,
+    principals,
+    faults,
+    network,
+    hub,
+    elbv2,
+    registryHost,
+    registryPort: front.port,
+    wirePort: wire.port,
+    clock,
+    call,
+  };
+}
+
+async function startHosts(
+  options: LabOptions,
+  engine: Engine,
+  images: LabImages,
+  ground: Ground,
+  aws: Aws,
+): Promise<LabHost[]> {
+  const settings: HostSettings = {
+    image: images.host,
+    gateway: ground.gateway,
+    region: REGION,
+    account: ACCOUNT,
+    endpoint: `http://${ground.gateway}:${aws.wirePort}`,
+    registryPort: aws.registryPort,
+    mirror: ground.mirror,
+    agentPort: aws.hub.port,
+  };
+  const start = async (index: number): Promise<LabHost> => {
+    const id = newInstanceId();
+    const name = `host${index + 1}`;
+    const up = aws.hub.firstContact(id, options.signal);
+    const host = await startHost(engine.docker, ground.containers, settings, {
+      id,
+      name,
+      agentToken: aws.hub.register(id),
+    });
+    const subnet = aws.network.subnets[index % aws.network.subnets.length];
+    if (!subnet) throw new Error('The lab has no subnets.');
+    const place = { name, zone: subnet.zone, subnet: subnet.id, vpc: subnet.vpc, group: aws.network.instanceGroup };
+    aws.instances.add(describeHost(host, place, aws.clock.now()));
+    await up;
+    return host;
+  };
+  return Promise.all(Array.from({ length: options.hosts }, (_, index) => start(index)));
+}

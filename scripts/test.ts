@@ -1,0 +1,66 @@
+/**
+ * All tests: first what needs no engine, then the lab's, one file after the other because they share the machine. The last
+ * line is `tests: N passed, N failed, N skipped`.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { root } from './metadata.js';
+
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+const ENGINE_TESTS = 'test/(lab|agent)/';
+const directory = mkdtempSync(join(tmpdir(), 'test-'));
+
+async function jest(args: readonly string[]): Promise<Counts> {
+  const report = join(directory, `${Math.random()}.json`);
+  const bin = join(root, 'node_modules', 'jest', 'bin', 'jest.js');
+  const words = [
+    '--experimental-vm-modules',
+    '--disable-warning=ExperimentalWarning',
+    bin,
+    '--json',
+    `--outputFile=${report}`,
+    ...args,
+  ];
+  const env = { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' };
+  const code = await new Promise<number>((resolve, reject) => {
+    const child = spawn(process.execPath, words, { cwd: root, env, stdio: ['ignore', 'ignore', 'inherit'] });
+    child.on('error', reject);
+    child.on('close', (status) => resolve(status ?? 1));
+  });
+  return readCounts(report, code);
+}
+
+/** A suite that could not start counts as a failed test: it must never look like no test at all. */
+function readCounts(report: string, code: number): Counts {
+  try {
+    const result = JSON.parse(readFileSync(report, 'utf8')) as { [key: string]: number };
+    const failed = (result.numFailedTests ?? 0) + (result.numRuntimeErrorTestSuites ?? 0);
+    return {
+      passed: result.numPassedTests ?? 0,
+      failed: failed === 0 && code !== 0 ? 1 : failed,
+      skipped: (result.numPendingTests ?? 0) + (result.numTodoTests ?? 0),
+    };
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}
+
+const selection = process.argv.slice(2);
+const parts =
+  selection.length > 0
+    ? [await jest(selection)]
+    : [
+        await jest([`--testPathIgnorePatterns=${ENGINE_TESTS}`]),
+        await jest(['--runInBand', `--testPathPatterns=${ENGINE_TESTS}`]),
+      ];
+rmSync(directory, { recursive: true, force: true });
+const sum = (key: keyof Counts) => parts.reduce((total, part) => total + part[key], 0);
+console.log(`tests: ${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
+process.exitCode = sum('failed') === 0 && sum('passed') > 0 ? 0 : 1;
