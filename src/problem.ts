@@ -38,15 +38,30 @@ export function describeProblem({ code, message, cause, fix, where }: Problem): 
   return `${code}: ${place}${message}${why}${remedy}`;
 }
 
-/** Awaits all of them, so that the problems of independent checks arrive together; other errors win at once. */
-export async function collectProblems<T extends readonly unknown[]>(
-  checks: readonly [...{ [K in keyof T]: Promise<T[K]> }],
-): Promise<T> {
-  const settled = await Promise.allSettled(checks);
-  const reasons = settled.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
-  const unexpected = reasons.find((reason) => !(reason instanceof ProblemsError));
-  if (unexpected !== undefined) throw unexpected;
-  const problems = reasons.flatMap((reason) => (reason instanceof ProblemsError ? reason.problems : []));
-  if (problems.length > 0) throw new ProblemsError(problems);
-  return settled.map((result) => (result as PromiseFulfilledResult<unknown>).value) as unknown as T;
+/** Gathers the problems of independent checks, so that they are told together. Other errors pass through at once. */
+export class ProblemCollector {
+  readonly #problems: Problem[] = [];
+
+  get problems(): readonly Problem[] {
+    return this.#problems;
+  }
+
+  add(...problems: readonly Problem[]): void {
+    this.#problems.push(...problems);
+  }
+
+  /** The value of a check, or undefined where it found problems. */
+  async attempt<T>(check: () => T | Promise<T>): Promise<T | undefined> {
+    try {
+      return await check();
+    } catch (error) {
+      if (!(error instanceof ProblemsError)) throw error;
+      this.add(...error.problems);
+      return undefined;
+    }
+  }
+
+  throwIfAny(): void {
+    if (this.#problems.length > 0) throw new ProblemsError(this.#problems);
+  }
 }

@@ -17,7 +17,6 @@ import select
 import selectors
 import signal
 import subprocess
-import sys
 import time
 
 # The agent keeps this much of each stream and of the merged output, in bytes (appconfig MaxStdoutLength and so on).
@@ -158,13 +157,17 @@ class Cancel:
         os.set_blocking(writing, False)
         signal.set_wakeup_fd(writing)
         signal.signal(signal.SIGUSR1, self.request)
+        # The agent starts the worker with the signal blocked, so that one that comes early waits for the handler.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
 
     def request(self, *_):
         self.requested = True
 
 
 def write_script(directory, commands):
-    os.makedirs(directory, mode=0o700, exist_ok=True)
+    os.umask(0o077)
+    os.makedirs(directory, exist_ok=True)
+    os.umask(0o022)
     path = os.path.join(directory, '_script.sh')
     text = '\n'.join(commands) + '\n'
     with open(path, 'wb') as file:
@@ -250,7 +253,6 @@ def ended_with(status):
 
 
 def prepare_process():
-    os.umask(0o022)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, hard) if hard >= 0 else OPEN_FILES, hard))
     # A shell that puts the agent into the background makes it ignore these, and its children would inherit that.
@@ -282,4 +284,3 @@ def main():
 
 if __name__ == '__main__':
     main()
-    sys.stdout.flush()

@@ -61,7 +61,10 @@ interface UpgradeSide {
 }
 
 /** Starts the request to the target; `fail` is called at most once, with 502 or 504. */
-function send({ request, upstream, headers, timeouts }: Forward, fail: (status: 502 | 504) => void): http.ClientRequest {
+function send(
+  { request, upstream, headers, timeouts }: Forward,
+  fail: (status: 502 | 504) => void,
+): http.ClientRequest {
   const outgoing = http.request({
     host: upstream.host,
     port: upstream.port,

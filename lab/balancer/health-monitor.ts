@@ -118,14 +118,14 @@ export class HealthMonitor {
     const after = step(before, event, this.#options.policy());
     if (after === before) return;
     watched.phase = after;
-    if (isChecked(before) && isChecked(after)) return this.#tell(watched, before, event.at);
-    stopTimers(watched);
     if (after.kind === 'gone') this.#targets.delete(key(watched.target));
-    this.#schedule(watched);
+    const checksGoOn = isChecked(before) && isChecked(after);
+    if (!checksGoOn) this.#reschedule(watched);
     this.#tell(watched, before, event.at);
   }
 
-  #schedule(watched: Watched): void {
+  #reschedule(watched: Watched): void {
+    stopTimers(watched);
     const due = nextChange(watched.phase);
     if (due !== undefined) this.#at(watched, due, () => this.#play(watched, { kind: 'time', at: due }));
     if (isChecked(watched.phase)) this.#checkFrom(watched, this.#options.clock.now());

@@ -17,7 +17,7 @@ export interface ListenerBackend {
   rotation(group: string): readonly Upstream[];
 }
 
-export interface Proxy {
+export interface ListenerProxy {
   readonly port: number;
   readonly url: string;
   /** Takes no more requests, lets those in flight end for `graceMilliseconds`, then cuts them. */
@@ -34,7 +34,7 @@ export async function startProxy(
   host: string,
   backend: ListenerBackend,
   timeouts: TrafficTimeouts,
-): Promise<Proxy> {
+): Promise<ListenerProxy> {
   const listener = new ListenerServer(backend, timeouts);
   const server = http.createServer({ maxHeaderSize: MAX_HEADER_BYTES, keepAliveTimeout: timeouts.idleMilliseconds });
   // The limits of a long upload or a slow answer are the idle timeouts, not Node's.
@@ -45,6 +45,8 @@ export async function startProxy(
   const { port } = server.address() as AddressInfo;
   return { port, url: `http://${host}:${port}`, close: () => closeServer(server, listener) };
 }
+
+type ForwardAction = RouteAction & { readonly kind: 'forward' };
 
 class ListenerServer {
   readonly #backend: ListenerBackend;
@@ -60,11 +62,8 @@ class ListenerServer {
 
   answer(request: http.IncomingMessage, response: http.ServerResponse): void {
     const action = this.#route(request);
-    if (action.kind !== 'forward') return this.#answerItself(action, request, response);
-    const upstream = this.#choose(action);
-    if (!upstream) return errorPage(response, 503);
-    const headers = this.#headers(request);
-    forwardRequest({ request, response, upstream, headers, timeouts: this.#timeouts });
+    if (action.kind === 'forward') this.#forward(action, request, response);
+    else this.#answerItself(action, request, response);
   }
 
   upgrade(request: http.IncomingMessage, client: Duplex, sent: Buffer): void {
@@ -77,12 +76,19 @@ class ListenerServer {
     forwardUpgrade({ request, client, sent, upstream, headers, timeouts: this.#timeouts });
   }
 
+  #forward(action: ForwardAction, request: http.IncomingMessage, response: http.ServerResponse): void {
+    const upstream = this.#choose(action);
+    const headers = this.#headers(request);
+    if (upstream) forwardRequest({ request, response, upstream, headers, timeouts: this.#timeouts });
+    else errorPage(response, 503);
+  }
+
   #route(request: http.IncomingMessage): RouteAction {
     const target = { host: request.headers.host ?? '', url: request.url ?? '/' };
     return routeOf(this.#backend.rules(), target) ?? { kind: 'forward', groups: [] };
   }
 
-  #choose({ groups }: RouteAction & { kind: 'forward' }): Upstream | undefined {
+  #choose({ groups }: ForwardAction): Upstream | undefined {
     const group = groups.length === 1 ? groups[0]?.group : this.#groups.weighted(groups)?.group;
     if (group === undefined) return undefined;
     const turns = this.#targets.get(group) ?? new Turns();
@@ -91,16 +97,17 @@ class ListenerServer {
   }
 
   #answerItself(
-    action: Exclude<RouteAction, { kind: 'forward' }>,
+    action: Exclude<RouteAction, ForwardAction>,
     request: http.IncomingMessage,
     response: http.ServerResponse,
   ): void {
     if (action.kind === 'fixed-response') {
       const { status, body, contentType } = action;
-      return ownAnswer(response, status, { body, headers: { 'Content-Type': contentType } });
+      ownAnswer(response, status, { body, headers: { 'Content-Type': contentType } });
+    } else {
+      const target = { host: request.headers.host ?? '', url: request.url ?? '/', ...this.#backend.endpoint() };
+      ownAnswer(response, action.status, { body: '', headers: { Location: redirectLocation(action, target) } });
     }
-    const target = { host: request.headers.host ?? '', url: request.url ?? '/', ...this.#backend.endpoint() };
-    ownAnswer(response, action.status, { body: '', headers: { Location: redirectLocation(action, target) } });
   }
 
   #headers({ headers, socket }: http.IncomingMessage): { [name: string]: string } {

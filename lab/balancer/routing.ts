@@ -45,12 +45,16 @@ export function routeOf(rules: readonly RouteRule[], request: RequestTarget): Ro
 
 /** Paths are matched with their case, without the query; host names without case and port. */
 function applies({ field, patterns }: RouteCondition, request: RequestTarget): boolean {
-  if (field === 'path-pattern') return patterns.some((pattern) => wildcard(pattern, '').test(splitUrl(request.url).path));
+  if (field === 'path-pattern')
+    return patterns.some((pattern) => wildcard(pattern, '').test(splitUrl(request.url).path));
   return patterns.some((pattern) => wildcard(pattern, 'i').test(splitHost(request.host).name));
 }
 
 function wildcard(pattern: string, flags: 'i' | ''): RegExp {
-  const source = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
   return new RegExp(`^${source}$`, flags);
 }
 

@@ -43,10 +43,20 @@ async function ensureDebian(docker: Docker, say: Say): Promise<void> {
   });
 }
 
+/** What an image has no use for: 130 of 210 MB, in every image and every copy of it on a host. */
+const NOT_NEEDED = [
+  './var/cache/apt/*',
+  './var/lib/apt/lists/*',
+  './usr/share/doc/*',
+  './usr/share/man/*',
+  './usr/share/locale/*',
+];
+
 async function tarOf(folder: string): Promise<Buffer> {
   const archive = `${folder}.tar`;
   try {
-    await run('tar', ['-C', folder, '-cf', archive, '.']);
+    const exclusions = NOT_NEEDED.flatMap((path) => ['--exclude', path]);
+    await run('tar', ['-C', folder, ...exclusions, '-cf', archive, '.']);
     return readFileSync(archive);
   } finally {
     rmSync(archive, { force: true });
@@ -60,11 +70,15 @@ async function ensureBase(docker: Docker, image: BaseImage, say: Say): Promise<v
   );
 }
 
+function isSource(path: string): boolean {
+  return !/\.ts$|__pycache__/.test(path);
+}
+
 /** The host image is named by what it is made of, so that a change in the agent or its Dockerfile makes a new one. */
 async function ensureHost(docker: Docker, say: Say): Promise<string> {
   const context = mkdtempSync(join(tmpdir(), 'lab-host-'));
   try {
-    for (const folder of hostImageFolders) cpSync(folder, context, { recursive: true });
+    for (const folder of hostImageFolders) cpSync(folder, context, { recursive: true, filter: isSource });
     const tag = `${HOST_REPOSITORY}:${hashOf(context)}`;
     if (await isThere(docker, tag)) return tag;
     await timed(say, 'Making the image that plays an EC2 instance', () => build(docker, tag, context));

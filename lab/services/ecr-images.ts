@@ -1,7 +1,7 @@
 import { type Input, type Operation, ServiceError } from '../wire/service.js';
 import type { Images } from './images.js';
 import { numberWithin, page, records, requiredText, text, texts } from './input.js';
-import { type Image, invalidParameter, type Repositories, type Repository } from './repositories.js';
+import { type Image, invalidParameter, type Repositories, type Repository, repositoryOf } from './repositories.js';
 import { type Upstream, UpstreamRefusal } from './upstream.js';
 
 export interface ImageOperationOptions {
@@ -23,8 +23,7 @@ const MOST_IMAGE_IDS = 100;
 /** ECR's operations on images: what the upstream registry holds, with what ECR adds. */
 export function imageOperations({ repositories, images, upstream }: ImageOperationOptions): Record<string, Operation> {
   const { account } = repositories;
-  const repositoryFrom = (input: Input) =>
-    repositories.get(requiredText(input, 'repositoryName'), text(input, 'registryId'));
+  const repositoryFrom = (input: Input) => repositoryOf(repositories, input);
 
   const describe: Operation = async (input) => {
     const repository = repositoryFrom(input);

@@ -5,7 +5,14 @@ import { imageOperations } from './ecr-images.js';
 import { Images } from './images.js';
 import { numberWithin, page, records, requiredText, text, texts } from './input.js';
 import { createRegistry } from './registry.js';
-import { invalidParameter, Repositories, type Repository, type TagMutability, type TagPolicy } from './repositories.js';
+import {
+  invalidParameter,
+  Repositories,
+  type Repository,
+  repositoryOf,
+  type TagMutability,
+  type TagPolicy,
+} from './repositories.js';
 import { Tokens } from './tokens.js';
 import { Upstream } from './upstream.js';
 
@@ -147,11 +154,6 @@ function lifecycleOperations(repositories: Repositories): Record<string, Operati
       return answer(repository);
     },
   };
-}
-
-/** The repository that an input names. Throws RepositoryNotFoundException. */
-export function repositoryOf(repositories: Repositories, input: Input): Repository {
-  return repositories.get(requiredText(input, 'repositoryName'), text(input, 'registryId'));
 }
 
 function tagPolicyFrom(input: Input): TagPolicy {

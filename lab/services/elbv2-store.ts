@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { HealthMonitor } from '../balancer/health-monitor.js';
-import type { Proxy } from '../balancer/proxy.js';
+import type { ListenerProxy } from '../balancer/proxy.js';
 import type { RouteCondition } from '../balancer/routing.js';
 import { ServiceError } from '../wire/service.js';
 import type { Action } from './elbv2-actions.js';
@@ -23,8 +23,9 @@ export interface Listener {
   port: number;
   protocol: 'HTTP' | 'HTTPS';
   certificates: readonly string[];
+  readonly defaultRule: string;
   defaultActions: readonly Action[];
-  proxy: Proxy | undefined;
+  proxy: ListenerProxy | undefined;
 }
 
 export interface Rule {
@@ -61,6 +62,9 @@ export interface TargetGroup {
   readonly attributes: Map<string, string>;
   readonly monitor: HealthMonitor;
 }
+
+/** A target group as long as its monitor, which reads its settings, is being made. */
+export type UnwatchedGroup = Omit<TargetGroup, 'monitor'>;
 
 /** Everything that the load balancing service of the lab knows, and the errors for what it does not. */
 export class Store {

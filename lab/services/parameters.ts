@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { LabClock } from '../model/clock.js';
-import type { CallContext, Input, Operation } from '../wire/service.js';
+import type { CallContext, Input, Operation, ServiceError } from '../wire/service.js';
 import { constraint, numberWithin, page, records, requiredText, text, texts } from './input.js';
 import {
   alreadyExists,

@@ -147,10 +147,12 @@ function expired(): RegistryError {
 }
 
 function refuse(response: ServerResponse, error: unknown): void {
-  if (response.headersSent) return void response.destroy();
-  if (error instanceof UpstreamRefusal) return send(response, error.status, error.body);
-  const { status, code, message } = asRegistryError(error);
-  sendJson(response, status, { errors: [{ code, message }] });
+  if (response.headersSent) response.destroy();
+  else if (error instanceof UpstreamRefusal) send(response, error.status, error.body);
+  else {
+    const { status, code, message } = asRegistryError(error);
+    sendJson(response, status, { errors: [{ code, message }] });
+  }
 }
 
 function asRegistryError(error: unknown): RegistryError {

@@ -1,4 +1,5 @@
-import { ServiceError } from '../wire/service.js';
+import { type Input, ServiceError } from '../wire/service.js';
+import { requiredText, text } from './input.js';
 
 export type TagMutability = 'MUTABLE' | 'IMMUTABLE' | 'IMMUTABLE_WITH_EXCLUSION' | 'MUTABLE_WITH_EXCLUSION';
 
@@ -99,6 +100,11 @@ export class Repositories {
   delete(name: string): void {
     this.#repositories.delete(name);
   }
+}
+
+/** The repository that an operation's input names. Throws RepositoryNotFoundException. */
+export function repositoryOf(repositories: Repositories, input: Input): Repository {
+  return repositories.get(requiredText(input, 'repositoryName'), text(input, 'registryId'));
 }
 
 export function notFoundMessage(name: string, account: string): string {

@@ -22,7 +22,7 @@ export const deployInputs = {
   'project-directory': required(text),
   service: lines,
   'build-args': pairs,
-  'build-secrets': lines,
+  'build-secrets': pairs,
   'build-target': optional(text),
   platforms: lines,
   cache: oneOf('auto', 'gha', 'registry', 'none'),

@@ -44,7 +44,11 @@ export function mapTexts(value: Json, change: (text: string) => string): Json {
 }
 
 /** Visits every text with the path of keys that leads to it; list positions are left out of the path. */
-export function eachText(value: Json, visit: (text: string, path: readonly string[]) => void, path: string[] = []): void {
+export function eachText(
+  value: Json,
+  visit: (text: string, path: readonly string[]) => void,
+  path: string[] = [],
+): void {
   if (typeof value === 'string') visit(value, path);
   else if (Array.isArray(value)) for (const item of value as readonly Json[]) eachText(item, visit, path);
   else if (isMap(value)) for (const [key, item] of Object.entries(value)) eachText(item, visit, [...path, key]);

@@ -1,4 +1,14 @@
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type YAMLMap,
+} from 'yaml';
 
 export interface SourceFile {
   /** As a problem names it: `compose.yaml`. */
@@ -35,7 +45,8 @@ export function sourcesOf(files: readonly SourceFile[]): Sources {
   });
   return {
     locate: (path, hint) => locate(parsed, path, hint),
-    topLevelText: (key) => parsed.map(({ document }) => topLevelText(document, key)).findLast((text) => text !== undefined),
+    topLevelText: (key) =>
+      parsed.map(({ document }) => topLevelText(document, key)).findLast((text) => text !== undefined),
   };
 }
 
@@ -49,7 +60,12 @@ function locate(parsed: readonly Parsed[], path: readonly string[], hint: string
   return best?.place ?? parsed[0]?.file.name ?? 'compose.yaml';
 }
 
-function find(document: Document.Parsed, text: string, path: readonly string[], hint: string | undefined): Hit | undefined {
+function find(
+  document: Document.Parsed,
+  text: string,
+  path: readonly string[],
+  hint: string | undefined,
+): Hit | undefined {
   let node: Node | null = document.contents;
   let hit: Hit | undefined;
   for (const [index, key] of path.entries()) {
@@ -63,9 +79,14 @@ function find(document: Document.Parsed, text: string, path: readonly string[], 
   return item === undefined ? hit : { depth: path.length + 1, offset: item };
 }
 
-function pairIn(map: YAMLMap, key: string, document: Document.Parsed): { offset: number; value: Node | null } | undefined {
+function pairIn(
+  map: YAMLMap,
+  key: string,
+  document: Document.Parsed,
+): { offset: number; value: Node | null } | undefined {
   for (const { key: name, value } of map.items) {
-    if (isScalar(name) && String(name.value) === key) return { offset: name.range?.[0] ?? 0, value: value as Node | null };
+    if (isScalar(name) && String(name.value) === key)
+      return { offset: name.range?.[0] ?? 0, value: value as Node | null };
   }
   for (const { key: name, value } of map.items) {
     if (!isScalar(name) || (name.value !== '<<' && name.source !== '<<')) continue;

@@ -38,7 +38,9 @@ const OPERATOR = /^(:-|:\?|:\+|-|\?|\+)/;
 export function variablesIn(text: string): readonly TemplateVariable[] {
   return parts(text).flatMap((part): readonly TemplateVariable[] => {
     if (part.kind === 'text') return [];
-    const nested = isMessage(part.operator) ? [] : variablesIn(part.word).map((inner) => ({ ...inner, required: false }));
+    const nested = isMessage(part.operator)
+      ? []
+      : variablesIn(part.word).map((inner) => ({ ...inner, required: false }));
     const own = { name: part.name, required: isMessage(part.operator) };
     return [isDefault(part.operator) ? { ...own, default: part.word } : own, ...nested];
   });
@@ -71,14 +73,14 @@ export function bind(text: string, name: string, value: string): string {
   return parts(text)
     .map((part) => {
       if (part.kind === 'text') return part.source;
-      if (part.name === name) return escape(interpolate(part.source, { [name]: value }).text);
+      if (part.name === name) return escapeDollars(interpolate(part.source, { [name]: value }).text);
       return part.word.includes('$') ? part.source.replace(part.word, () => bind(part.word, name, value)) : part.source;
     })
     .join('');
 }
 
 /** Plain text as compose's interpolation has to see it to give it back unchanged. */
-export function escape(text: string): string {
+export function escapeDollars(text: string): string {
   return text.replaceAll('$', '$$$$');
 }
 

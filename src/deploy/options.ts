@@ -38,7 +38,8 @@ export interface DeployOptions {
 
 export interface BuildOptions {
   readonly args: { readonly [name: string]: string };
-  readonly secrets: readonly string[];
+  /** By id. */
+  readonly secrets: { readonly [id: string]: string };
   readonly target: string | undefined;
   readonly platforms: readonly string[];
   readonly cache: 'auto' | 'gha' | 'registry' | 'none';

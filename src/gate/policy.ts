@@ -91,15 +91,18 @@ function defaultTimeout(
   startPeriodSeconds: number,
 ): number {
   const { observationWindowSeconds, recoverySeconds, stableForSeconds } = waits;
-  const sum =
-    REGISTRATION_SECONDS + startPeriodSeconds + observationWindowSeconds + recoverySeconds + stableForSeconds;
+  const sum = REGISTRATION_SECONDS + startPeriodSeconds + observationWindowSeconds + recoverySeconds + stableForSeconds;
   return Math.max(sum, LEAST_TARGET_SECONDS);
 }
 
 function refuse(policy: Omit<GatePolicy, 'explanation'>): void {
   const { stableForSeconds, targetSeconds, minimumHealthy = 1 } = policy;
   if (!(stableForSeconds >= LEAST_STABLE_SECONDS)) {
-    throw invalid('stable-for', `${formatDuration(stableForSeconds)} is too short to prove anything.`, 'Set 10s or more.');
+    throw invalid(
+      'stable-for',
+      `${formatDuration(stableForSeconds)} is too short to prove anything.`,
+      'Set 10s or more.',
+    );
   }
   if (!(targetSeconds > stableForSeconds)) {
     const times = `${formatDuration(targetSeconds)} is not longer than stable-for (${formatDuration(stableForSeconds)})`;

@@ -20,15 +20,7 @@ export interface Sighting {
   readonly description?: string;
 }
 
-const STATES = [
-  'initial',
-  'healthy',
-  'unhealthy',
-  'unhealthy.draining',
-  'unused',
-  'draining',
-  'unavailable',
-] as const;
+const STATES = ['initial', 'healthy', 'unhealthy', 'unhealthy.draining', 'unused', 'draining', 'unavailable'] as const;
 type State = (typeof STATES)[number];
 
 const REASONS = [
@@ -80,7 +72,10 @@ function meaningOf(state: State | undefined, reason: Reason | undefined): Meanin
     case 'unhealthy.draining':
       return { kind: 'leaving', code: 'TARGET_DRAINING' };
     case 'unavailable':
-      return { kind: 'unclear', code: 'TARGET_HEALTH_UNAVAILABLE' };
+      return {
+        kind: 'unclear',
+        code: reason === 'Target.HealthCheckDisabled' ? 'TARGET_CHECKS_DISABLED' : 'TARGET_HEALTH_UNAVAILABLE',
+      };
     case undefined:
       return { kind: 'unclear', code: 'TARGET_STATE_UNKNOWN' };
     default:
@@ -136,4 +131,9 @@ function unusedMeaning(reason: Reason | undefined): Meaning {
     default:
       return reason satisfies never;
   }
+}
+
+/** The load balancer's words on one line: `unhealthy, Target.Timeout (Request timed out)`. */
+export function quote({ state, reason, description }: Sighting): string {
+  return `${state}${reason ? `, ${reason}` : ''}${description ? ` (${description})` : ''}`;
 }

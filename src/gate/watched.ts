@@ -36,9 +36,10 @@ export interface ContainerObservation extends ContainerFact {
 /** What the gate learns, in the order it learns it. Times are milliseconds since the epoch. */
 export type Observation = BalancerLook | HostLook;
 
-/** One answer of DescribeTargetHealth for the group. */
+/** One answer of DescribeTargetHealth for the group. It holds for some moment between `askedAt` and `at`. */
 export interface BalancerLook {
   readonly kind: 'balancer';
+  readonly askedAt: number;
   readonly at: number;
   readonly targets: readonly TargetHealth[];
 }

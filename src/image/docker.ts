@@ -53,7 +53,9 @@ function runProgram(
     child.stderr.setEncoding('utf8').on('data', (text: string) => stderr.push(text));
     if (onLine)
       for (const output of [child.stdout, child.stderr]) createInterface({ input: output }).on('line', onLine);
-    child.on('error', (error: NodeJS.ErrnoException) => reject(signal?.aborted ? signal.reason : missing(program, error)));
+    child.on('error', (error: NodeJS.ErrnoException) =>
+      reject(signal?.aborted ? signal.reason : missing(program, error)),
+    );
     child.on('close', (code) => resolve({ code: code ?? 1, stdout: stdout.join(''), stderr: stderr.join('') }));
     // A command that ends without reading its input closes the pipe; its exit code says what happened.
     child.stdin.on('error', () => undefined);

@@ -5,8 +5,8 @@ import { NotesController } from './notes/notes.controller.js';
 import { Notes } from './notes/notes.js';
 import { SETTINGS, type Settings } from './settings.js';
 import { VersionController } from './version.controller.js';
-import { Visits } from './visits/visits.js';
 import { VisitsController } from './visits/visits.controller.js';
+import { Visits } from './visits/visits.js';
 
 @Module({})
 export class AppModule {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { Agent, get, request } from 'node:http';
+import { Agent, get, type IncomingMessage, request } from 'node:http';
 import { createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -49,31 +49,55 @@ async function freePort(): Promise<number> {
 
 function fetchFrom(service: Service, path: string, agent?: Agent): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    get({ port: service.port, path, agent }, (response) => readAnswer(response).then(resolve, reject)).on('error', reject);
+    get({ port: service.port, path, agent }, (response) => readAnswer(response).then(resolve, reject)).on(
+      'error',
+      reject,
+    );
   });
 }
 
-async function readAnswer(response: import('node:http').IncomingMessage): Promise<Answer> {
+async function readAnswer(response: IncomingMessage): Promise<Answer> {
   let text = '';
   for await (const chunk of response) text += chunk;
   return { status: response.statusCode ?? 0, connection: response.headers.connection, body: JSON.parse(text) };
 }
 
 test('is healthy and says what it is, without any store', async (context) => {
-  const service = await start(context, { APP_VERSION: '7', DEPLOY_RELEASE: 'r1', DEPLOY_COMMIT: 'abc', DEPLOY_SLOT: 'blue' });
+  const service = await start(context, {
+    APP_VERSION: '7',
+    DEPLOY_RELEASE: 'r1',
+    DEPLOY_COMMIT: 'abc',
+    DEPLOY_SLOT: 'blue',
+  });
   assert.deepEqual((await fetchFrom(service, '/health')).body, { status: 'ok' });
-  assert.deepEqual((await fetchFrom(service, '/version')).body, { version: '7', commit: 'abc', release: 'r1', slot: 'blue' });
+  assert.deepEqual((await fetchFrom(service, '/version')).body, {
+    version: '7',
+    commit: 'abc',
+    release: 'r1',
+    slot: 'blue',
+  });
   assert.equal((await fetchFrom(service, '/visits')).status, 503);
   assert.equal((await fetchFrom(service, '/notes')).status, 404);
 });
 
-test('says which store is away', async (context) => {
+test('says which store is away, and ends in order all the same', async (context) => {
   const away = `127.0.0.1:${await freePort()}`;
   const service = await start(context, { REDIS_URL: `redis://${away}`, DATABASE_URL: `postgres://app:x@${away}/app` });
   const answer = await fetchFrom(service, '/visits');
   assert.equal(answer.status, 503);
   assert.match(JSON.stringify(answer.body), /Postgres: .*ECONNREFUSED/);
   assert.equal((await fetchFrom(service, '/health')).status, 200);
+  service.process.kill('SIGTERM');
+  assert.deepEqual(await service.ended, [0, null]);
+});
+
+test('looks for MongoDB again after it was away', async (context) => {
+  const service = await start(context, { MONGO_URL: `mongodb://127.0.0.1:${await freePort()}/app` });
+  for (let tries = 0; tries < 2; tries++) {
+    const answer = await fetchFrom(service, '/notes');
+    assert.equal(answer.status, 503);
+    assert.match(JSON.stringify(answer.body), /ECONNREFUSED/);
+  }
 });
 
 test('fails its health check when built to', async (context) => {
@@ -89,7 +113,13 @@ test('on SIGTERM answers the request it has begun and those on kept connections,
   assert.equal((await fetchFrom(service, '/health', agent)).connection, 'keep-alive');
 
   const headers = { 'content-type': 'application/json', 'content-length': 2, expect: '100-continue' };
-  const begun = request({ port: service.port, path: '/health', method: 'POST', headers, agent: new Agent({ keepAlive: true }) });
+  const begun = request({
+    port: service.port,
+    path: '/health',
+    method: 'POST',
+    headers,
+    agent: new Agent({ keepAlive: true }),
+  });
   begun.flushHeaders();
   await once(begun, 'continue');
 

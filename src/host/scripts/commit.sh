@@ -11,9 +11,8 @@ move_current() {
 
 mount_sources() {
   local ids
-  ids=$(docker ps --all --quiet) || return 0
-  # shellcheck disable=SC2086 # a list of ids
-  [[ -z $ids ]] || docker inspect --format '{{range .Mounts}}{{println .Source}}{{end}}' $ids || true
+  mapfile -t ids < <(docker ps --all --quiet)
+  ((${#ids[@]} == 0)) || docker inspect --format '{{range .Mounts}}{{println .Source}}{{end}}' "${ids[@]}" || true
 }
 
 # kept RELEASE: does something still point to it?
@@ -46,7 +45,7 @@ prune_images() {
       # Never by force: Docker refuses where a container uses it.
       if docker rmi "$repository@$digest"; then pruned=$((pruned + 1)); fi
     done < <(docker image ls --digests --format '{{.Digest}}' "$repository" | sort -u)
-  done < <([[ -z ${arg[repositories]} ]] || printf '%s\n' "${arg[repositories]}")
+  done < <(table repositories)
   fact prunedImages "$pruned"
 }
 

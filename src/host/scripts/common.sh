@@ -1,15 +1,20 @@
 #!/bin/bash
 # What every verb starts with: a known environment, a log on the host, the report as the last line whatever happens.
-# `arg` (an associative array) is declared above this text by the runner.
+# `arguments` is set above this text by the runner: base64 of gzip of records, name and value. Nothing of it is ever
+# evaluated, and no JSON reader is needed, which Amazon Linux and Ubuntu do not promise.
 set -Eeuo pipefail
 # The agent gives no HOME, and a PATH without /snap/bin; LC_ALL=C makes lengths bytes, as the service cuts them.
 export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin LC_ALL=C
 umask 077
 
+declare -A arg=()
+while IFS= read -r -d $'\x1e' record; do
+  arg[${record%%$'\x1f'*}]=${record#*$'\x1f'}
+done < <(base64 -d <<<"$arguments" | gzip -dc)
+
 readonly app=${arg[app]} environment=${arg[environment]} project=${arg[project]} verb=${arg[verb]}
 readonly slot=${arg[slot]-} release=${arg[release]-}
 readonly base=/opt/ec2-compose-deploy/$app/$environment
-readonly label=ec2-compose-deploy
 # The service's merged output keeps 2,500 bytes of both streams; the report, `@@report ` included, stays below 2,000.
 readonly report_bytes=1985 stderr_bytes=4000
 
@@ -176,6 +181,22 @@ lock() {
     exit 1
   fi
   echo "$verb ${release:-none} since $(date -u +%FT%TZ)" >"$base/lock"
+}
+
+# table NAME: an argument with a row a line; an empty one has no rows.
+table() { [[ -z ${arg[$1]} ]] || printf '%s\n' "${arg[$1]}"; }
+
+# write_file PATH: stdin, whole or not at all.
+write_file() {
+  cat >"$1.tmp"
+  mv -f "$1.tmp" "$1"
+}
+
+# container_ids PROJECT [FILTER...]
+container_ids() {
+  local filters=() filter
+  for filter in "com.docker.compose.project=$1" com.docker.compose.oneoff=False "${@:2}"; do filters+=(--filter "label=$filter"); done
+  docker ps --all --quiet --no-trunc "${filters[@]}"
 }
 
 # compose_for RELEASE PROJECT MODEL: sets `compose`, the command line that all calls of this model share.

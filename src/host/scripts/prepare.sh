@@ -80,11 +80,10 @@ check_disk() {
 check_ports() {
   local service port holder holder_fix
   while IFS='|' read -r service port; do
-    [[ -n $port ]] || continue
     if port_holder "$port"; then
       problem HOST_PORT_TAKEN "Port $port, which $service needs in slot $slot, is held by $holder." '' "Free the port ($holder_fix), or choose another one." "$service"
     fi
-  done <<<"${arg[ports]}"
+  done < <(table ports)
 }
 
 preflight() {
@@ -118,9 +117,6 @@ extract_bundle() {
   mv -T "$part" "$target"
 }
 
-# table NAME: an argument with a row a line; an empty one has no rows.
-table() { [[ -z ${arg[$1]} ]] || printf '%s\n' "${arg[$1]}"; }
-
 # What the later verbs need to know of this release, in files that need no JSON reader.
 write_tables() {
   local directory=$base/releases/$release/host name
@@ -140,9 +136,9 @@ provided() {
 check_variables() {
   local name missing=()
   while read -r name; do
-    case $name in '' | DEPLOY_RELEASE | DEPLOY_COMMIT | DEPLOY_ENVIRONMENT | DEPLOY_SLOT) continue ;; esac
+    case $name in DEPLOY_RELEASE | DEPLOY_COMMIT | DEPLOY_ENVIRONMENT | DEPLOY_SLOT) continue ;; esac
     provided "$name" || missing+=("$name")
-  done <<<"${arg[variables]}"
+  done < <(table variables)
   ((${#missing[@]} > 0)) || return 0
   problem HOST_VARIABLE_MISSING "The compose file needs ${missing[*]}, which neither the bundle nor the host provides." '' 'Give them through env-file or env-from.'
   return 1
@@ -158,8 +154,8 @@ check_models() {
 report_pinned() {
   local name
   compare_pinned "$release"
-  for name in "${pinned_missing[@]}"; do pinned_fact "$name" missing; done
-  for name in "${pinned_changed[@]}" "${pinned_refused[@]}"; do pinned_fact "$name" changed; done
+  pinned_facts missing "${pinned_missing[@]}"
+  pinned_facts changed "${pinned_changed[@]}" "${pinned_refused[@]}"
   for name in "${pinned_refused[@]}"; do
     problem PINNED_SERVICE_CHANGED "The pinned service $name runs with another definition and keeps data: a deploy does not recreate it." \
       '' "Change it by hand at a quiet time, or say x-ec2-compose-deploy: {recreate: true} on it." "$name"

@@ -1,12 +1,6 @@
 #!/bin/bash
 # Putting a release into a slot.
 
-# write_file PATH: stdin, whole or not at all.
-write_file() {
-  cat >"$1.tmp"
-  mv -f "$1.tmp" "$1"
-}
-
 # up_slot RELEASE: the slot runs this release and nothing else. Run twice, the second changes nothing.
 up_slot() {
   local before after

@@ -4,7 +4,7 @@
 report_disk() {
   local directory
   directory=$(docker info --format '{{.DockerRootDir}}')
-  fact diskFreeMegabytes "$(free_megabytes "$directory")"
+  fact diskFreeMegabytes "$(df -Pm "$directory" | awk 'NR == 2 { print $4 }')"
   fact diskMegabytes "$(df -Pm "$directory" | awk 'NR == 2 { print $2 }')"
 }
 
@@ -19,8 +19,8 @@ report_status() {
   current=${current#releases/}
   [[ -n $current && -f $base/releases/$current/host/services ]] || return 0
   compare_pinned "$current"
-  for name in "${pinned_missing[@]}"; do pinned_fact "$name" missing; done
-  for name in "${pinned_changed[@]}" "${pinned_refused[@]}"; do pinned_fact "$name" changed; done
+  pinned_facts missing "${pinned_missing[@]}"
+  pinned_facts changed "${pinned_changed[@]}" "${pinned_refused[@]}"
 }
 
 if try 30 docker version --format '{{.Server.Version}}'; then
@@ -28,5 +28,5 @@ if try 30 docker version --format '{{.Server.Version}}'; then
   report_disk
   report_status
 else
-  docker_problem HOST_DOCKER_DOWN 'The Docker daemon does not answer'
+  problem HOST_DOCKER_DOWN 'The Docker daemon does not answer.' "$(tail -n 2 "$scratch/out")" 'systemctl enable --now docker'
 fi

@@ -35,5 +35,5 @@ while IFS='|' read -r service reference web; do
   mapfile -t rows < <(awk -F'|' -v name="$service" '$10 == name' "$scratch/containers")
   ((${#rows[@]} > 0)) || problem CONTAINER_MISSING "$service has no container in slot $slot." '' 'Run the deploy again; something removed the container.' "$service"
   for row in "${rows[@]}"; do check_container "$service" "$reference" "$web" "$row"; done
-done <<<"${arg[images]}"
+done < <(table images)
 report_slot "$slot" "$release"

@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { MongoClient } from 'mongodb';
+import { once } from '../once.js';
 import { SETTINGS, type Settings } from '../settings.js';
 
 const PATIENCE_MILLISECONDS = 2_000;
@@ -14,19 +15,22 @@ export interface Note {
 @Injectable()
 export class Notes implements OnApplicationShutdown {
   private readonly client: MongoClient;
+  private readonly connected: () => Promise<MongoClient>;
 
   constructor(@Inject(SETTINGS) settings: Settings) {
     this.client = new MongoClient(settings.mongoUrl as string, { serverSelectionTimeoutMS: PATIENCE_MILLISECONDS });
+    // Left to itself, the client never connects any more once its first try has failed.
+    this.connected = once(() => this.client.connect());
   }
 
   async latest(): Promise<Note[]> {
-    const newestFirst = this.collection().find({}, { projection: { _id: 0 } }).sort({ at: -1 });
+    const newestFirst = (await this.collection()).find({}, { projection: { _id: 0 } }).sort({ at: -1 });
     return newestFirst.limit(SHOWN).toArray();
   }
 
   async add(text: string): Promise<Note> {
     const note = { text, at: new Date() };
-    await this.collection().insertOne({ ...note });
+    await (await this.collection()).insertOne({ ...note });
     return note;
   }
 
@@ -34,7 +38,7 @@ export class Notes implements OnApplicationShutdown {
     return this.client.close();
   }
 
-  private collection() {
-    return this.client.db().collection<Note>('notes');
+  private async collection() {
+    return (await this.connected()).db().collection<Note>('notes');
   }
 }

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { createClient } from '@redis/client';
 import pg from 'pg';
+import { once } from '../once.js';
 import { SETTINGS, type Settings } from '../settings.js';
 import { migrate } from './schema.js';
 
@@ -20,11 +21,12 @@ export class Visits implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(Visits.name);
   private readonly redis;
   private readonly postgres;
-  private migrated: Promise<void> | undefined;
+  private readonly prepared;
 
   constructor(@Inject(SETTINGS) private readonly settings: Settings) {
     this.redis = settings.redisUrl ? redisClient(settings.redisUrl) : undefined;
     this.postgres = settings.databaseUrl ? postgresPool(settings.databaseUrl) : undefined;
+    this.prepared = once(async () => this.postgres && migrate(this.postgres));
   }
 
   onApplicationBootstrap(): void {
@@ -48,11 +50,7 @@ export class Visits implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   private async addRow(postgres: pg.Pool): Promise<number> {
-    this.migrated ??= migrate(postgres);
-    await this.migrated.catch((error) => {
-      this.migrated = undefined;
-      throw error;
-    });
+    await this.prepared();
     await postgres.query('INSERT INTO visits (release) VALUES ($1)', [this.settings.release ?? null]);
     const { rows } = await postgres.query<{ count: number }>('SELECT count(*)::integer AS count FROM visits');
     return rows[0].count;

@@ -1,0 +1,124 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { projectName, servicesToBuild } from '../compose/compile.js';
+import type { CompiledRelease } from '../compose/model.js';
+import { type BuiltImage, bake } from '../image/bake.js';
+import { login } from '../image/login.js';
+import { problem } from '../problem.js';
+import { pushBundle, writeBundle } from '../release/bundle.js';
+import type { DeployOptions } from './options.js';
+import { compileRelease, type Resolved } from './resolve.js';
+import type { World } from './world.js';
+
+/** A release whose images and bundle are in the registry. */
+export interface BuiltRelease {
+  readonly id: string;
+  readonly compiled: CompiledRelease;
+  /** Built or given, by service. */
+  readonly images: { readonly [service: string]: BuiltImage };
+  /** Reference of the bundle image, by digest. */
+  readonly bundle: string;
+  /** Host part of the image names, which the hosts log in to. */
+  readonly registryHost: string;
+}
+
+/** Builds and pushes the images and the bundle of a release. Nothing on the hosts changes. */
+export async function build(
+  options: DeployOptions,
+  resolved: Resolved,
+  id: string,
+  world: World,
+): Promise<BuiltRelease> {
+  const { repository, compose, groups } = resolved;
+  const registryHost = repository.uri.slice(0, repository.uri.indexOf('/'));
+  const credentials = await world.registry.login();
+  world.mask(credentials.password);
+  const session = await login({ registry: registryHost, password: credentials.password, docker: world.docker });
+  try {
+    const images = await imagesFor(options, resolved, id, { ...world, docker: session.docker });
+    const references = Object.fromEntries(Object.entries(images).map(([service, { ref }]) => [service, ref]));
+    const compiled = compileRelease(options, compose, groups, references);
+    const bundle = await shipBundle(
+      options,
+      compiled,
+      { id, uri: repository.uri },
+      { ...world, docker: session.docker },
+    );
+    return { id, compiled, images, bundle, registryHost };
+  } finally {
+    await session.logout();
+  }
+}
+
+async function imagesFor(
+  options: DeployOptions,
+  { repository, compose: { parsed }, fleet }: Resolved,
+  id: string,
+  { docker, log, registry, signal }: World,
+): Promise<{ [service: string]: BuiltImage }> {
+  const services = servicesToBuild(parsed);
+  if (options.image)
+    return givenImage(options.image, services, { registry, name: repository.name, uri: repository.uri });
+  return bake({
+    parsed,
+    services,
+    repository,
+    tag: `release-${id}`,
+    buildArgs: options.build.args,
+    buildSecrets: options.build.secrets,
+    ...(options.build.target ? { target: options.build.target } : {}),
+    platforms: options.build.platforms.length > 0 ? options.build.platforms : platformsOf(fleet),
+    cache: options.build.cache,
+    docker,
+    log,
+    signal,
+  });
+}
+
+/** The hosts' own architectures; empty where EC2 may not be asked, and then the builder's is taken. */
+function platformsOf(fleet: Resolved['fleet']): string[] {
+  const names: { readonly [architecture: string]: string } = { x86_64: 'linux/amd64', arm64: 'linux/arm64' };
+  return [...new Set(fleet.flatMap(({ architecture }) => names[architecture] ?? []))];
+}
+
+/** `image` stands for the one service that would be built. */
+async function givenImage(
+  image: string,
+  services: readonly string[],
+  { registry, name, uri }: { registry: World['registry']; name: string; uri: string },
+): Promise<{ [service: string]: BuiltImage }> {
+  const [service, ...others] = services;
+  if (service === undefined || others.length > 0) {
+    throw problem(
+      'INPUT_INVALID',
+      `Input 'image' names one image, but the compose file builds ${services.length} services.`,
+    );
+  }
+  const [, tag = '', given] = /(?::([\w.-]+))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(image) ?? [];
+  const digest = given ?? (await registry.digestOf(name, tag));
+  if (digest === undefined) {
+    throw problem('IMAGE_NOT_FOUND', `There is no image ${image}.`, {
+      fix: 'Name a tag or digest that is in the repository.',
+    });
+  }
+  return { [service]: { ref: `${uri}@${digest}`, digest, tag } };
+}
+
+async function shipBundle(
+  options: DeployOptions,
+  compiled: CompiledRelease,
+  { id, uri }: { id: string; uri: string },
+  { docker, scratch, log, signal }: World,
+): Promise<string> {
+  const directory = join(scratch, `bundle-${id}`);
+  mkdirSync(directory, { recursive: true });
+  const { app, environment, commit } = options;
+  await writeBundle({
+    directory,
+    release: { id, app, environment, project: projectName(app, environment), commit },
+    compiled,
+  });
+  const digest = await pushBundle({ directory, reference: `${uri}:bundle-${id}`, docker, signal });
+  log.info(`Bundle: ${uri}@${digest}`);
+  return `${uri}@${digest}`;
+}
