@@ -87,7 +87,7 @@ function status(lab: Lab, stack: Stack): LabStatus {
       state: lab.instances.get(id)?.state ?? 'unknown',
       agent: lab.hub.isOnline(id) ? 'Online' : 'ConnectionLost',
     })),
-    targets: lab.loadBalancer.targetHealth(stack.targetGroup).map(({ id, port, state, reason }) => ({
+    targets: lab.loadBalancer.targetHealth(stack.targetGroup).map(({ id, port, State: state, Reason: reason }) => ({
       ...{ id, port, state },
       ...(reason === undefined ? {} : { reason }),
     })),

@@ -10,7 +10,7 @@ import { describeHost, type HostSettings, type LabHost, newInstanceId, startHost
 import { startMirror, startRegistry } from './hosts/registries.js';
 import { realClock } from './model/clock.js';
 import { Instances } from './model/instances.js';
-import { defaultNetwork, type Network } from './model/network.js';
+import { DEFAULT_IDS, defaultNetwork, type Network } from './model/network.js';
 import { Principals } from './model/principals.js';
 import type { Say } from './say.js';
 import { createEc2 } from './services/ec2.js';
@@ -62,6 +62,8 @@ const REGION = 'us-east-1';
 const ACCOUNT = '123456789012';
 const ZONES = ['us-east-1a', 'us-east-1b', 'us-east-1c'];
 const LOOPBACK = '127.0.0.1';
+/** What the instances' security group admits from the load balancer: a published port and the one after it. */
+const INSTANCE_PORTS = [8080, 8081];
 
 /** Starts a local AWS. Everything it made is gone again when `stop` resolves, also when the start fails half way. */
 export async function startLab(options: LabOptions): Promise<Lab> {
@@ -125,6 +127,7 @@ async function assemble(
 interface Ground {
   readonly containers: LabContainers;
   readonly gateway: string;
+  readonly subnet: string;
   readonly upstream: string;
   readonly mirror: string;
 }
@@ -134,12 +137,12 @@ async function prepareGround(engine: Engine, images: LabImages, cleanups: (() =>
   await removeLeftovers(engine.docker);
   const containers = new LabContainers(engine.docker, `lab-${randomBytes(3).toString('hex')}`);
   cleanups.push(() => containers.removeAll());
-  const gateway = await containers.createNetwork();
+  const { gateway, subnet } = await containers.createNetwork();
   const [upstream, mirror] = await Promise.all([
     startRegistry(containers, images.host),
     startMirror(containers, engine.docker, { image: images.host, publicImages: images.public }),
   ]);
-  return { containers, gateway, upstream, mirror };
+  return { containers, gateway, subnet, upstream, mirror };
 }
 
 type Aws = Awaited<ReturnType<typeof startServices>>;
@@ -151,7 +154,9 @@ async function startServices(options: LabOptions, ground: Ground, cleanups: (() 
   const instances = new Instances();
   const principals = new Principals(ACCOUNT);
   const faults = new Faults();
-  const network = defaultNetwork({ zones: ZONES });
+  const cidr = ground.subnet;
+  const network = defaultNetwork({ cidr, zones: ZONES.map((zone) => ({ zone, cidr })), instancePorts: INSTANCE_PORTS });
+  const parameters = createParameterStore({ clock });
   const hub = await startAgentHub({
     clock,
     hosts: [ground.gateway],
@@ -167,13 +172,19 @@ async function startServices(options: LabOptions, ground: Ground, cleanups: (() 
   const registryHost = `${LOOPBACK}:${front.port}`;
   const ecr = createEcr({ clock, ...place, registryHost, upstream: ground.upstream });
   registryFront.handle = ecr.registry;
-  const elbv2 = createElbv2({ instances, clock: realClock(options.speed), ...place, zones: ZONES });
+  const elbv2 = createElbv2({
+    instances,
+    clock: realClock(options.speed),
+    ...place,
+    zones: ZONES,
+    subnets: network.subnets,
+  });
   cleanups.push(() => elbv2.close());
   const ssm: Service = {
     id: 'ssm',
     protocol: 'json',
     targetPrefix: 'AmazonSSM',
-    operations: { ...createRunCommand({ hub, instances, clock, ...place }), ...createParameterStore({ clock }) },
+    operations: { ...createRunCommand({ hub, instances, clock, ...place }), ...parameters },
   };
   const services = [ecr.service, ssm, elbv2.service, createEc2({ instances, network, clock, ...place }), createSts()];
   const wire = await startWireServer({
@@ -225,7 +236,7 @@ async function startHosts(
   const start = async (index: number): Promise<LabHost> => {
     const id = newInstanceId();
     const name = `host${index + 1}`;
-    const up = aws.hub.firstContact(id, options.signal);
+    const up = firstWord(aws.hub, id);
     const host = await startHost(engine.docker, ground.containers, settings, {
       id,
       name,
@@ -233,10 +244,35 @@ async function startHosts(
     });
     const subnet = aws.network.subnets[index % aws.network.subnets.length];
     if (!subnet) throw new Error('The lab has no subnets.');
-    const place = { name, zone: subnet.zone, subnet: subnet.id, vpc: subnet.vpc, group: aws.network.instanceGroup };
+    const place = { name, zone: subnet.zone, subnet: subnet.id, vpc: subnet.vpc, group: DEFAULT_IDS.instanceGroup };
     aws.instances.add(describeHost(host, place, aws.clock.now()));
     await up;
     return host;
   };
   return Promise.all(Array.from({ length: options.hosts }, (_, index) => start(index)));
+}
+
+/** A host that has not come up by then will not: dockerd inside a container takes about three seconds. */
+const HOST_PATIENCE_MILLISECONDS = 90_000;
+
+/** Resolves when the agent of an instance has registered, which it does once the host's Docker daemon answers. */
+function firstWord(hub: Hub, instance: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (end: () => void) => {
+      clearTimeout(timer);
+      stop();
+      end();
+    };
+    const stop = hub.onEvent((event) => {
+      if (event.kind === 'registered' && event.instanceId === instance) settle(resolve);
+      if (event.kind === 'closed') settle(() => reject(new Error('The lab was ended while a host was starting.')));
+    });
+    const timer = setTimeout(
+      () =>
+        settle(() =>
+          reject(new Error(`The host ${instance} did not come up within ${HOST_PATIENCE_MILLISECONDS / 1000} s.`)),
+        ),
+      HOST_PATIENCE_MILLISECONDS,
+    );
+  });
 }

@@ -1,4 +1,5 @@
 import type { Lab } from './lab.js';
+import { DEFAULT_IDS } from './model/network.js';
 
 /** What a user has in the account before the first deploy. */
 export interface StackOptions {
@@ -75,7 +76,7 @@ async function createLoadBalancer(
   const created = await lab.call('elasticloadbalancing', 'CreateLoadBalancer', {
     Name: name,
     Subnets: lab.network.subnets.map(({ id }) => id),
-    SecurityGroups: [lab.network.loadBalancerGroup],
+    SecurityGroups: [DEFAULT_IDS.loadBalancerGroup],
   });
   const loadBalancer = first(created.LoadBalancers, 'LoadBalancerArn');
   await lab.call('elasticloadbalancing', 'CreateListener', {

@@ -418,10 +418,12 @@ def read_platform():
 
 
 def is_running(document):
-    """Whether the document's worker lives: its process id may long belong to another."""
+    """Whether the document's worker lives: its process id may long belong to another. No command line: it just starts."""
+    process = f'/proc/{document.state.get("worker")}'
     try:
-        with open(f'/proc/{document.state.get("worker")}/cmdline', 'rb') as file:
-            return file.read() == f'{WORKER_NAME}\0{document.id}\0'.encode()
+        with open(f'{process}/stat', encoding='utf-8') as stat, open(f'{process}/cmdline', 'rb') as cmdline:
+            has_ended = stat.read().rpartition(') ')[2][0] in 'ZX'
+            return not has_ended and cmdline.read() in (b'', f'{WORKER_NAME}\0{document.id}\0'.encode())
     except OSError:
         return False
 

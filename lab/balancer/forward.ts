@@ -40,9 +40,8 @@ export function forwardUpgrade({ client, sent, ...forward }: Forward & UpgradeSi
     client.write(rawHead(incoming, incoming.rawHeaders));
     if (head.length > 0) client.write(head);
     if (sent.length > 0) target.write(sent);
-    const end = () => target.destroy();
-    forward.upstream.inFlight.add(end);
-    target.on('close', () => forward.upstream.inFlight.delete(end));
+    forward.upstream.upgraded.add(target);
+    target.on('close', () => forward.upstream.upgraded.delete(target));
     join(client, target);
   });
   outgoing.on('response', (incoming) => {
@@ -79,12 +78,9 @@ function send(
     status = 504;
     outgoing.destroy(new Error('The target did not answer in time.'));
   };
-  const end = () => outgoing.destroy(new Error('The deregistration delay is over.'));
-  upstream.inFlight.add(end);
   limitConnect(outgoing, timeouts.connectMilliseconds, timeOut);
   outgoing.on('timeout', timeOut);
   outgoing.on('error', () => fail(status));
-  outgoing.on('close', () => upstream.inFlight.delete(end));
   return outgoing;
 }
 

@@ -15,13 +15,13 @@ export const AWS_TRAFFIC_TIMEOUTS: TrafficTimeouts = { connectMilliseconds: 10_0
 /** Idle connections kept to one target; what is above it is closed after use. */
 const MAX_IDLE_CONNECTIONS = 256;
 
-/** Where a target's requests go: its address, its own pool of connections, and the requests that it is answering. */
+/** Where a target's requests go: its address and its own pool of connections. */
 export interface Upstream {
   readonly host: string;
   readonly port: number;
   readonly agent: http.Agent;
-  /** What ends each request in flight when the target's time is over. */
-  readonly inFlight: Set<() => void>;
+  /** Connections that have left the pool by changing to another protocol. */
+  readonly upgraded: Set<Duplex>;
 }
 
 /** The upstreams of a load balancer by key (target group and target). */
@@ -39,7 +39,7 @@ export class Upstreams {
     this.retire(key);
     const agent = new TargetAgent({ keepAlive: true, maxFreeSockets: MAX_IDLE_CONNECTIONS, scheduling: 'lifo' });
     agent.idleMilliseconds = this.#timeouts.idleMilliseconds;
-    const upstream = { ...address, agent, inFlight: new Set<() => void>() };
+    const upstream = { ...address, agent, upgraded: new Set<Duplex>() };
     this.#upstreams.set(key, upstream);
     return upstream;
   }
@@ -49,7 +49,7 @@ export class Upstreams {
     const upstream = this.#upstreams.get(key);
     if (!upstream) return;
     this.#upstreams.delete(key);
-    for (const end of [...upstream.inFlight]) end();
+    for (const connection of upstream.upgraded) connection.destroy();
     upstream.agent.destroy();
   }
 

@@ -18,17 +18,13 @@ export class LabContainers {
     return this.#prefix;
   }
 
-  /** Creates the lab's network and gives back the address of the machine on it. */
-  async createNetwork(): Promise<string> {
+  /** Creates the lab's network; the gateway is the address of this machine on it. */
+  async createNetwork(): Promise<{ gateway: string; subnet: string }> {
     await this.#docker(['network', 'create', '--label', `${OWNER_LABEL}=${process.pid}`, this.network]);
-    const gateway = await this.#docker([
-      'network',
-      'inspect',
-      '-f',
-      '{{(index .IPAM.Config 0).Gateway}}',
-      this.network,
-    ]);
-    return gateway.trim();
+    const format = '{{with index .IPAM.Config 0}}{{.Gateway}} {{.Subnet}}{{end}}';
+    const words = await this.#docker(['network', 'inspect', '-f', format, this.network]);
+    const [gateway = '', subnet = ''] = words.trim().split(' ');
+    return { gateway, subnet };
   }
 
   /** Starts a container in the lab's network and gives back its address. */

@@ -1,14 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import type { RoleCredentials } from '../agent/hub-protocol.js';
 import type { Principal } from '../wire/service.js';
-
-/** Temporary credentials as STS and the metadata service hand them out. */
-export interface Credentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken: string;
-  readonly expiration: Date;
-  readonly roleName: string;
-}
 
 /** Role credentials on EC2 live about six hours; the metadata service renews them before. */
 const LIFETIME_MILLISECONDS = 6 * 3_600_000;
@@ -27,15 +19,16 @@ export class Principals {
     return { accessKeyId: 'lab', arn: `arn:aws:iam::${this.#account}:root`, userId: this.#account };
   }
 
-  issue(arn: string): Credentials {
+  /** Credentials for a role or a session of one. */
+  issue(arn: string): RoleCredentials {
     const accessKeyId = `ASIA${randomBytes(8).toString('hex').toUpperCase()}`;
     this.#principals.set(accessKeyId, { accessKeyId, arn, userId: `AROA${accessKeyId.slice(4)}` });
     return {
       accessKeyId,
       secretAccessKey: randomBytes(30).toString('base64'),
       sessionToken: randomBytes(60).toString('base64'),
-      expiration: new Date(Date.now() + LIFETIME_MILLISECONDS),
-      roleName: arn.split('/')[1] ?? 'role',
+      expiresAt: Date.now() + LIFETIME_MILLISECONDS,
+      role: arn.split('/')[1] ?? 'role',
     };
   }
 

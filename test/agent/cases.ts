@@ -98,12 +98,12 @@ const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const NIL = '00000000-0000-0000-0000-000000000000';
 
 /** What differs from machine to machine and from run to run, in these cases only. */
-const VARYING: { readonly [name: string]: (text: string) => string } = {
+const VARYING: { readonly [name: string]: (text: string, shell: AgentCase['shell']) => string } = {
   env: systemd,
   'env-proc': systemd,
   'bash-env': systemd,
   'env-misc': (text) => text.replace(/^1024\n\d+$/m, '1024\nHARD').replace(/[A-Z][a-z]{2} +\d+ \d\d:\d\d /g, 'DATE '),
-  'env-fds': (text) => text.replace(/orchestration\/[^/]+\//, 'orchestration/ID/'),
+  'env-fds': descriptors,
   'env-procs': lettered,
   'kill-9-child-last': jobs,
   'bash-shebang-kill-children': jobs,
@@ -114,8 +114,14 @@ export function isVarying({ name }: AgentCase): boolean {
 }
 
 /** The text of a case without what may differ; the same for what was observed and what comes now. */
-export function comparable({ name }: AgentCase, text: string): string {
-  return (VARYING[name] ?? ((same: string) => same))(text.replace(UUID, NIL));
+export function comparable({ name, shell }: AgentCase, text: string): string {
+  return (VARYING[name] ?? ((same: string) => same))(text.replace(UUID, NIL), shell);
+}
+
+/** The command id as sed mangled it; and bash may still hold the pipes of the very pipeline that lists them. */
+function descriptors(text: string, shell: AgentCase['shell']): string {
+  const named = text.replace(/orchestration\/[^/]+\//, 'orchestration/ID/');
+  return shell === 'bash' ? named.replace(/^[3-9] -> pipe:\[N\]\n/gm, '') : named;
 }
 
 /** What systemd numbers anew for every start of a service. */

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type AgentCase, cases, commandsOf, driven, leftOut, parametersOf, refusedByService } from './cases.js';
 import { expectAsObserved, expectPlugin, expectServiceAnswers } from './expectations.js';
@@ -19,7 +18,7 @@ let host: TestHost;
 let bench: Bench;
 
 beforeAll(async () => {
-  host = await startTestHost({ rebootSeconds: 2 });
+  host = await startTestHost({ rebootSeconds: 2, parameters: { greeting: 'hello' } });
   bench = new Bench(host);
 }, START_MILLISECONDS);
 
@@ -214,9 +213,9 @@ describe('several commands, cancelling, restarts', () => {
   );
 });
 
-test('a stored parameter is put into the script before it runs, a second command stays apart', async () => {
-  const id = randomUUID();
-  const messageId = bench.deliver({ kind: 'run', commandId: id, parameters: { commands: ["echo '{{ssm:foo}}'"] } });
-  await bench.end(id);
-  expect(bench.sequence(messageId)).toEqual(['Failed']);
+test('{{ssm:NAME}} that Parameter Store knows is replaced before the script runs', async () => {
+  const { standardOutput } = await bench.plugin(
+    await bench.send({ commands: ["echo '{{ ssm:greeting }}, {{.State}}'"] }),
+  );
+  expect(standardOutput).toBe('hello, {{.State}}\n');
 });

@@ -4,7 +4,7 @@ import type { PluginResult } from '../../lab/agent/hub.js';
 import { type AgentCase, comparable, isVarying, STREAMS, type Stream } from './cases.js';
 import type { Ran } from './run.js';
 
-/** The agent shows a text of this length at the head and the end of long ones. */
+/** As much of a long text was written down at its head and its end. */
 const HEAD_CHARACTERS = 20;
 const TAIL_CHARACTERS = 60;
 const STDERR_LIMIT_CHARACTERS = 8_000;
@@ -59,7 +59,7 @@ function expectText(one: AgentCase, stream: Stream, text: string): void {
   };
   if (typeof whole === 'string') compare('text', comparable(one, whole), comparable(one, text));
   else {
-    compare('head', field('Head'), text.slice(0, HEAD_CHARACTERS));
+    compare('head', field('Head'), Array.from(text).slice(0, HEAD_CHARACTERS).join(''));
     compare('tail', field('Tail'), Array.from(text).slice(-TAIL_CHARACTERS).join(''));
   }
   if (!isVarying(one)) {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { type Hub, startAgentHub } from '../../lab/agent/hub.js';
 import { type Docker, dockerWith } from '../../lab/engine/docker.js';
@@ -36,7 +37,7 @@ const FIRST_PROCESS = ['bash', '-c', 'trap "exit 0" TERM; sleep infinity & wait'
 
 export async function startTestHost(options: TestHostOptions = {}): Promise<TestHost> {
   const docker = dockerWith({});
-  const name = `run-command-host-${process.pid}`;
+  const name = `run-command-host-${process.pid}-${randomBytes(3).toString('hex')}`;
   const image = process.env.LAB_HOST_IMAGE ?? 'labhost';
   await docker(['run', '-d', '--rm', '--privileged', '--name', name, image, ...FIRST_PROCESS]);
   try {

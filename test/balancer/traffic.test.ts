@@ -17,6 +17,7 @@ let listener: string;
 let seen: TargetTransition[];
 let watchers: Set<() => void>;
 
+const IDLE_MILLISECONDS = 2_000;
 const HOST = 'i-0000000a';
 const FAST = { HealthCheckIntervalSeconds: '5', HealthCheckTimeoutSeconds: '4', HealthyThresholdCount: '2' };
 
@@ -29,7 +30,7 @@ beforeEach(async () => {
     region: 'eu-west-1',
     account: '123456789012',
     zones: ['eu-west-1a', 'eu-west-1b'],
-    trafficTimeouts: { connectMilliseconds: 1_000, idleMilliseconds: 1_500 },
+    trafficTimeouts: { connectMilliseconds: 700, idleMilliseconds: IDLE_MILLISECONDS },
     onTransition: (transition) => {
       seen.push(transition);
       for (const watch of watchers) watch();
@@ -188,21 +189,21 @@ describe('a request', () => {
     });
   });
 
-  test('streams: the first bytes of an answer arrive while the target still holds the rest back', async () => {
-    let finish: () => void = () => undefined;
+  test('streams: status and first bytes of an answer arrive while the target still holds the rest back', async () => {
+    let held: http.ServerResponse | undefined;
     const slow = http.createServer((request, response) => {
       if (request.url !== '/slow') return response.end();
       response.flushHeaders();
-      response.write('first');
-      finish = () => response.end('last');
+      held = response;
       return undefined;
     });
     await register(await serve(slow));
     const request = http.get(`${elb.listeners()[0]?.url}/slow`, { agent: false });
     const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    held?.write('first');
     const [first] = await once(response.setEncoding('utf8'), 'data');
     expect(first).toBe('first');
-    finish();
+    held?.end('last');
     const [last] = await once(response, 'data');
     expect(last).toBe('last');
   });
@@ -222,7 +223,7 @@ describe('a request', () => {
     expect(connections - before).toBeLessThanOrEqual(2);
   });
 
-  test('to another protocol is passed on, both ways', async () => {
+  test('to another protocol is passed on, both ways, until the target has drained', async () => {
     const server = http.createServer((_, response) => response.end());
     server.on('upgrade', (request, socket) => {
       socket.write(
@@ -230,7 +231,8 @@ describe('a request', () => {
       );
       socket.on('data', (data) => socket.write(`echo ${data}`));
     });
-    await register(await serve(server));
+    const port = await serve(server);
+    await register(port);
     const request = http.get(elb.listeners()[0]?.url ?? '', {
       agent: false,
       headers: { Connection: 'Upgrade', Upgrade: 'websocket' },
@@ -239,7 +241,11 @@ describe('a request', () => {
     expect(response.statusCode).toBe(101);
     socket.write('hello');
     expect(String((await once(socket, 'data'))[0])).toBe('echo hello');
-    socket.destroy();
+    await drainIn(group, 1);
+    const closed = once(socket, 'close');
+    await deregister(port);
+    await closed;
+    expect(elb.targetHealth(group)).toEqual([]);
   });
 });
 
@@ -270,7 +276,9 @@ describe('a target that does not do its part', () => {
     const { child, port, full } = await deafServer();
     try {
       await register(port);
+      const before = Date.now();
       expect((await ask()).status).toBe(504);
+      expect(Date.now() - before).toBeLessThan(IDLE_MILLISECONDS);
     } finally {
       for (const socket of full) socket.destroy();
       child.kill('SIGKILL');

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: compose's own ${…}, not JavaScript's
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { stableJson } from '../../src/compose/json.js';
 import { blueSlot, greenSlot } from '../../src/compose/slot-ports.js';

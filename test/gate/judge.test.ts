@@ -70,10 +70,10 @@ describe('a target that was swapped in place', () => {
   });
 
   test('whose new container fails is healthy at first and never proven', () => {
-    const observations = [...answers(1, 61, HEALTHY), ...answers(63, 370, UNHEALTHY)];
+    const observations = [...answers(1, 61, HEALTHY), ...answers(63, 273, UNHEALTHY)];
     const watched = [target('swapped')];
-    expect(stateAfter({ policy: usual, watched, observations, now: 300 })).toBe('waiting');
-    expect(failureOf(verdictOf({ policy: usual, watched, observations }))).toBe('TARGET_CODE_MISMATCH');
+    expect(stateAfter({ policy: usual, watched, observations })).toBe('waiting');
+    expect(failureOf(verdictOf({ policy: usual, watched, observations, now: 275 }))).toBe('TARGET_CODE_MISMATCH');
   });
 });
 
@@ -98,9 +98,6 @@ describe('the stretch', () => {
   test('is as short as slow answers allow: from the first answer to the last question', () => {
     const slow = { ...balancer(15, HEALTHY), askedAt: 12_000 };
     expect(stateAfter({ observations: [balancer(1, INITIAL), balancer(5, HEALTHY), slow] })).toBe('waiting');
-    expect(stateAfter({ observations: [balancer(1, INITIAL), balancer(5, HEALTHY), { ...slow, at: 12_000 }] })).toBe(
-      'waiting',
-    );
     expect(stateAfter({ observations: [balancer(1, INITIAL), balancer(5, HEALTHY), balancer(15, HEALTHY)] })).toBe(
       'passed',
     );

@@ -307,8 +307,8 @@ onHost('the scripts on a host', () => {
     async () => {
       await instance.shell(`flock ${home}/lock sleep 100000 >/dev/null 2>&1 & echo $! >/var/tmp/pid; sleep 0.3`);
       const impatient = hostCommand('swap', { ...shop, release: 'r1', slot: 'blue' }).replace(
-        'flock --wait',
-        'flock --wait 1 9 || false #',
+        '"${arg[lockSeconds]}"',
+        '1',
       );
       const report = readReport((await instance.script(impatient)).stdout);
       expect(report && codes(report)).toEqual(['HOST_BUSY']);

@@ -32,7 +32,7 @@ port_holder() {
 port_problem() {
   local holder='something else' holder_fix="see ss -ltnp 'sport = :$1'"
   port_holder "$1" || true
-  problem HOST_PORT_TAKEN "Port $1 of the host is held by $holder." "${2-}" "Free the port ($holder_fix), or choose another one." "${3-}"
+  problem HOST_PORT_TAKEN "Port $1 of the host is held by $holder." "${2-}" "Free the port ($holder_fix), or choose another one."
 }
 
 disk_problem() {
@@ -44,21 +44,21 @@ disk_problem() {
 
 free_megabytes() { df -Pm "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'; }
 
-# docker_problem CODE WHAT WHERE: names the failure whose output is in $scratch/out; CODE and WHAT where no rule fits.
+# docker_problem CODE WHAT: names the failure whose output is in $scratch/out; CODE and WHAT where no rule fits.
 docker_problem() {
   local cause port
   cause=$(decisive_lines)
   if output_has 'no space left on device'; then disk_problem "$cause"
   elif output_has 'port is already allocated|address already in use'; then
     port=$(sed -nE 's/.*:([0-9]+)(\/tcp)?( failed)?: .*(port is already allocated|address already in use).*/\1/p' "$scratch/out" | head -n 1)
-    port_problem "${port:-0}" "$cause" "$3"
+    port_problem "${port:-0}" "$cause"
   elif output_has 'cannot connect to the docker daemon|is the docker daemon running'; then
     problem HOST_DOCKER_DOWN 'The Docker daemon does not answer.' "$cause" 'systemctl restart docker'
   elif output_has 'exec format error|no matching manifest for|does not match the detected host platform'; then
-    problem HOST_ARCHITECTURE "$2: the image is not for this host's architecture, $(uname -m)." "$cause" "Build for the platform of the hosts (input platforms)." "$3"
+    problem HOST_ARCHITECTURE "$2: the image is not for this host's architecture, $(uname -m)." "$cause" 'Build for the platform of the hosts (input platforms).'
   elif output_has 'required variable .* is missing'; then
-    problem HOST_VARIABLE_MISSING "$2: a required variable has no value." "$cause" 'Give it through env-file or env-from.' "$3"
+    problem HOST_VARIABLE_MISSING "$2: a required variable has no value." "$cause" 'Give it through env-file or env-from.'
   else
-    problem "$1" "$2." "$cause" '' "$3"
+    problem "$1" "$2." "$cause"
   fi
 }
