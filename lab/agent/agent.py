@@ -3,9 +3,9 @@
     agent.py --server http://GATEWAY:PORT --instance i-… --token … --region … --account …
 
 It asks the hub for messages by long polling, runs at most five commands at once (the others wait in order), and posts
-replies in the real agent's order: InProgress, acknowledge, InProgress with the plugin's result, the document's end. Each
-command runs in a process of its own (script.py), and every state change is on disk first: a command goes on while the
-agent is restarted, and its replies are posted when the hub answers again. metadata.py serves IMDSv2 beside it.
+replies in the real agent's order: InProgress, acknowledge, InProgress with the plugin's result, the document's end.
+Each command runs in a process of its own (script.py), and every state change is on disk first: a command goes on while
+the agent is restarted, and its replies are posted when the hub answers again. metadata.py serves IMDSv2 beside it.
 
 Exit status 194 asks for a reboot, which a lab's host does not do. The agent behaves as if it had: it reports
 SuccessAndReboot, starts no command for --reboot-seconds (the real one runs `shutdown -r +1` some 9 s after its reply),
@@ -20,7 +20,6 @@ import argparse
 import collections
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -31,7 +30,9 @@ import urllib.error
 import urllib.request
 import uuid
 
+import documents
 import metadata
+import parameters
 import script
 
 AGENT_VERSION = '3.3.0.0'
@@ -44,16 +45,7 @@ RETRY_SECONDS = 1
 LOOK_SECONDS = 0.05
 REBOOT_SECONDS = 10
 
-STATE_ROOT = '/var/lib/amazon/ssm'
-WORKER_NAME = '/usr/bin/ssm-document-worker'
-WORKING_DIRECTORY = '/usr/bin'
 PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin'
-
-# AWS-RunShellScript's own pattern. The agent looks for it anywhere in the value: 5.9 passes, 0 and abc do not.
-TIMEOUT_PATTERN = '([1-9][0-9]{0,4})|(1[0-6][0-9]{4})|(17[0-1][0-9]{3})|(172[0-7][0-9]{2})|(172800)'
-DEFAULT_TIMEOUT = 3_600
-TIMEOUT_RANGE = (5, 172_800)
-STORED_PARAMETER = re.compile(r'\{\{ *ssm:([/\w.:-]+) *\}\}')
 
 
 class Unanswered(Exception):
@@ -86,61 +78,6 @@ class Hub:
                 time.sleep(RETRY_SECONDS)
 
 
-class InvalidDocument(Exception):
-    """The document fails before any plugin runs; the text is the reply's trace."""
-
-
-class Document:
-    """One command on this host. `phase`: queued, running, rebooting."""
-
-    def __init__(self, state):
-        self.state = state
-        self.cancelled = False
-
-    @property
-    def id(self):
-        return self.state['commandId']
-
-    @property
-    def phase(self):
-        return self.state['phase']
-
-
-class Store:
-    """The documents on disk, as /var/lib/amazon/ssm/<instance>/document/state has them."""
-
-    def __init__(self, instance):
-        base = os.path.join(STATE_ROOT, instance)
-        self.current = os.path.join(base, 'document', 'state', 'current')
-        self.jobs = os.path.join(base, 'document', 'state', 'jobs')
-        self.orchestration = os.path.join(base, 'document', 'orchestration')
-        self.workers = os.path.join(base, 'workers')
-        for directory in (self.current, self.jobs, self.orchestration, self.workers):
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-
-    def save(self, document, **changes):
-        document.state.update(changes)
-        script.save(os.path.join(self.current, document.id), document.state)
-
-    def forget(self, document):
-        for path in (os.path.join(self.current, document.id), self.job(document), self.result(document),
-                     os.path.join(self.workers, document.id)):
-            remove(path)
-
-    def load(self):
-        documents = [Document(read_json(entry.path)) for entry in os.scandir(self.current) if not entry.name.endswith('.new')]
-        return sorted(documents, key=lambda document: document.state['receivedAt'])
-
-    def job(self, document):
-        return os.path.join(self.jobs, document.id)
-
-    def result(self, document):
-        return os.path.join(self.jobs, f'{document.id}.result')
-
-    def script_directory(self, document):
-        return os.path.join(self.orchestration, document.id, 'awsrunShellScript', '0.awsrunShellScript')
-
-
 class Environment:
     """What a script finds in its environment: what systemd gives the service and what the agent adds, nothing else."""
 
@@ -166,7 +103,7 @@ class Agent:
     def __init__(self, options):
         self.options = options
         self.hub = Hub(options)
-        self.store = Store(options.instance)
+        self.store = documents.Store(options.instance)
         self.platform = read_platform()
         self.environment = Environment(options, self.platform)
         self.metadata = metadata.Metadata(options, self.read_credentials)
@@ -189,8 +126,7 @@ class Agent:
 
     def resume(self):
         """Takes up what was going on when the agent ended: running commands before waiting ones."""
-        documents = self.store.load()
-        for document in sorted(documents, key=lambda document: document.phase == 'queued'):
+        for document in sorted(self.store.load(), key=lambda document: document.phase == 'queued'):
             self.enqueue(document)
 
     def register(self):
@@ -224,31 +160,20 @@ class Agent:
             return self.cancel(message['commandId'])
         if message['commandId'] in self.documents:
             return self.acknowledge(message)
-        document = Document({**message, 'phase': 'queued', 'receivedAt': time.time(), 'earlier': {'stdout': '', 'stderr': ''}})
         try:
-            document.state['parameters'] = self.resolve(message['parameters'])
-        except InvalidDocument as invalid:
+            given = self.resolve(message['parameters'])
+        except parameters.InvalidDocument as invalid:
             # Refused without an acknowledgement, as the real agent does: the end of the document stands for it.
             return self.reply(message, 'Failed', traceOutput=str(invalid))
+        document = documents.Document.received(message, given)
         self.store.save(document)
         self.reply(message, 'InProgress')
         self.acknowledge(message)
         self.enqueue(document)
 
-    def resolve(self, parameters):
-        """Checks the parameters as the agent does before it runs a document, and puts stored parameters in."""
-        names = list(dict.fromkeys(STORED_PARAMETER.findall(json.dumps(parameters))))
-        values = self.hub.insist('/parameters', {'names': names})['values'] if names else {}
-        unknown = [name for name in names if name not in values]
-        if unknown:
-            raise InvalidDocument(f'Input contains invalid parameters [{" ".join(unknown)}]')
-        timeout = parameters.get('executionTimeout', str(DEFAULT_TIMEOUT))
-        if not re.search(TIMEOUT_PATTERN, str(timeout)):
-            raise InvalidDocument(
-                "all errors during param validation errors: error thrown in 'AllowedRegexParamValidator' while validating "
-                f'parameter /executionTimeout/: parameter value /{timeout}/ does not match the allowed pattern /{TIMEOUT_PATTERN}/'
-            )
-        return substitute(parameters, values)
+    def resolve(self, given):
+        names = parameters.stored_names(given)
+        return parameters.checked(given, self.hub.insist('/parameters', {'names': names})['values'] if names else {})
 
     def enqueue(self, document):
         with self.changed:
@@ -279,7 +204,7 @@ class Agent:
             if document in self.waiting:
                 self.waiting.remove(document)
                 return self.store.forget(document)
-            stop_worker(document)
+            documents.stop_worker(document)
 
     def carry_out(self, document):
         """From wherever the document stands to its end."""
@@ -313,26 +238,26 @@ class Agent:
                 return refused
         path = self.store.result(document)
         while not os.path.exists(path):
-            if not is_running(document) and not os.path.exists(path):
+            if not documents.is_running(document) and not os.path.exists(path):
                 return script.failed_result(
                     'document process failed unexpectedly: document worker exited, '
                     'check [ssm-document-worker]/[ssm-session-worker] log for crash reason'
                 )
             time.sleep(LOOK_SECONDS)
-        return read_json(path)
+        return documents.read_json(path)
 
     def start(self, document):
         """Starts the worker; gives a result only where the parameters are none that the plugin can read."""
-        parameters = document.state['parameters']
-        commands = parameters.get('commands', [])
+        given = document.state['parameters']
+        commands = given.get('commands', [])
         if not isinstance(commands, list):
-            return script.failed_result(unreadable(parameters))
-        remove(self.store.result(document))
+            return script.failed_result(parameters.unreadable(given))
+        documents.remove(self.store.result(document))
         script.save(self.store.job(document), {
             'directory': self.store.script_directory(document),
             'commands': commands,
-            'workingDirectory': working_directory(parameters.get('workingDirectory', '')),
-            'timeoutSeconds': timeout_seconds(parameters.get('executionTimeout', '')),
+            'workingDirectory': parameters.working_directory(given.get('workingDirectory', '')),
+            'timeoutSeconds': parameters.timeout_seconds(given.get('executionTimeout', '')),
             'environment': self.environment.of(document),
             'earlier': document.state['earlier'],
             'result': self.store.result(document),
@@ -340,16 +265,16 @@ class Agent:
         with self.changed:
             self.store.save(document, phase='running', worker=self.spawn(document))
             if document.cancelled:
-                stop_worker(document)
+                documents.stop_worker(document)
         return None
 
     def spawn(self, document):
-        """The worker's command line is the real one's, name and command id: Python takes the id as its script's name."""
+        """The worker's command line is the real one's: Python takes the command id as its script's name."""
         link = os.path.join(self.store.workers, document.id)
         if not os.path.islink(link):
             os.symlink(os.path.abspath(script.__file__), link)
         process = subprocess.Popen(
-            [WORKER_NAME, document.id],
+            [documents.WORKER_NAME, document.id],
             executable=sys.executable,
             cwd=self.store.workers,
             env={'LAB_JOB': self.store.job(document), 'PYTHONDONTWRITEBYTECODE': '1', 'PATH': PATH, 'LANG': 'C.UTF-8'},
@@ -365,47 +290,11 @@ class Agent:
         self.reply(document.state, status, plugin={key: value for key, value in result.items() if key != 'raw'})
 
     def reply(self, message, status, **more):
-        self.hub.insist('/reply', {'messageId': message['messageId'], 'commandId': message['commandId'], 'documentStatus': status, **more})
+        identity = {'messageId': message['messageId'], 'commandId': message['commandId']}
+        self.hub.insist('/reply', {**identity, 'documentStatus': status, **more})
 
     def acknowledge(self, message):
         self.hub.insist('/acknowledge', {'messageId': message['messageId']})
-
-
-def substitute(value, values):
-    if isinstance(value, str):
-        return STORED_PARAMETER.sub(lambda match: values[match.group(1)], value)
-    if isinstance(value, list):
-        return [substitute(element, values) for element in value]
-    if isinstance(value, dict):
-        return {key: substitute(element, values) for key, element in value.items()}
-    return value
-
-
-def working_directory(wanted):
-    return wanted if wanted.startswith('/') else WORKING_DIRECTORY
-
-
-def timeout_seconds(wanted):
-    """Below five seconds, above two days or no number: the default."""
-    try:
-        seconds = int(float(wanted))
-    except ValueError:
-        return DEFAULT_TIMEOUT
-    return seconds if TIMEOUT_RANGE[0] <= seconds <= TIMEOUT_RANGE[1] else DEFAULT_TIMEOUT
-
-
-def unreadable(parameters):
-    properties = {
-        'id': '0.aws:runShellScript',
-        'runCommand': parameters['commands'],
-        'timeoutSeconds': parameters.get('executionTimeout', ''),
-        'workingDirectory': parameters.get('workingDirectory', ''),
-    }
-    printed = ' '.join(f'{key}:{value}' for key, value in properties.items())
-    return (
-        f'Invalid format in plugin properties map[{printed}];\n'
-        'error json: cannot unmarshal string into Go struct field RunScriptPluginInput.RunCommand of type []string'
-    )
 
 
 def read_platform():
@@ -415,34 +304,6 @@ def read_platform():
             key, _, value = line.strip().partition('=')
             values[key] = value.strip('"')
     return {'type': 'Linux', 'name': values.get('NAME', 'Linux'), 'version': values.get('VERSION_ID', '')}
-
-
-def is_running(document):
-    """Whether the document's worker lives: its process id may long belong to another. No command line: it just starts."""
-    process = f'/proc/{document.state.get("worker")}'
-    try:
-        with open(f'{process}/stat', encoding='utf-8') as stat, open(f'{process}/cmdline', 'rb') as cmdline:
-            has_ended = stat.read().rpartition(') ')[2][0] in 'ZX'
-            return not has_ended and cmdline.read() in (b'', f'{WORKER_NAME}\0{document.id}\0'.encode())
-    except OSError:
-        return False
-
-
-def stop_worker(document):
-    if is_running(document):
-        os.kill(document.state['worker'], signal.SIGUSR1)
-
-
-def read_json(path):
-    with open(path, encoding='utf-8') as file:
-        return json.load(file)
-
-
-def remove(path):
-    try:
-        os.remove(path)
-    except FileNotFoundError:
-        pass
 
 
 def log(line):

@@ -1,7 +1,7 @@
 """IMDSv2 of a lab's host: http://169.254.169.254 on its own loopback, for the AWS CLI, the SDKs and scripts.
 
-As on EC2 with HttpTokens=required: a token by PUT with a lifetime, and 401 for every GET without a living one. The role's
-credentials come from the hub and are renewed before they end. There is no hop limit: containers of the host reach it too.
+As on EC2 with HttpTokens=required: a token by PUT with a lifetime, and 401 for every GET without a living one. The
+role's credentials come from the hub and are renewed before they end. There is no hop limit: containers reach it too.
 """
 
 import datetime
@@ -38,9 +38,10 @@ class Metadata:
         self.held = None
         self.started = now()
         self.tokens = {}
+        self.address = '127.0.0.1'
 
     def learn(self, registration):
-        """Keeps what the hub answered to a registration: `instance` {zone, type, image, architecture}, `credentials`."""
+        """Keeps the hub's answer to a registration: `instance` {zone, type, image, architecture}, `credentials`."""
         self.about = registration.get('instance') or {}
         self.held = registration.get('credentials')
 
@@ -54,10 +55,14 @@ class Metadata:
         return self.held
 
     def local_address(self):
-        """The address from which this host reaches the hub, so its own on the lab's network."""
+        """The address from which this host reaches the hub, so its own on the lab's network. The last one when offline."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect((self.server, 9))
-            return probe.getsockname()[0]
+            try:
+                probe.connect((self.server, 9))
+                self.address = probe.getsockname()[0]
+            except OSError:
+                pass
+        return self.address
 
     def zone(self):
         return self.about.get('zone', f'{self.region}a')

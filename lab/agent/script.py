@@ -1,15 +1,15 @@
 """Runs one script the way amazon-ssm-agent 3.3.0.0 runs AWS-RunShellScript, and works out what the agent reports.
 
-Started by agent.py as a process of its own per command (the real agent's ssm-document-worker), so that a script survives
-a restart of the agent. Its job is the JSON file named by LAB_JOB; it writes the plugin result to the job's `result` path.
-SIGUSR1 cancels.
+Started by agent.py as a process of its own per command (the real agent's ssm-document-worker), so that a script
+survives a restart of the agent. Its job is the JSON file named by LAB_JOB; it writes the plugin result to the job's
+`result` path. SIGUSR1 cancels.
 
-Job: directory (of the script), commands, workingDirectory, timeoutSeconds, environment, earlier {stdout, stderr} (base64
-of what runs before a reboot printed), result. Result: the reply's plugin fields, `raw` {stdout, stderr} (base64).
+Job: directory (of the script), commands, workingDirectory, timeoutSeconds, environment, earlier {stdout, stderr}
+(base64 of what runs before a reboot printed), result. Result: the reply's plugin fields, `raw` {stdout, stderr}
+(base64).
 """
 
 import base64
-import errno
 import json
 import os
 import resource
@@ -201,8 +201,7 @@ def run(path, working_directory, environment, timeout_seconds, cancel):
 
 
 def go_text(error):
-    known = {errno.ENOENT: 'no such file or directory', errno.ENOTDIR: 'not a directory', errno.EACCES: 'permission denied'}
-    return known.get(error.errno, os.strerror(error.errno).lower())
+    return os.strerror(error.errno).lower()
 
 
 def wait(process, streams, deadline, cancel):

@@ -36,7 +36,6 @@ export class Images {
       await this.#checkPush(repository, push, digest);
       const mediaType = push.mediaType ?? mediaTypeOf(body);
       await this.#upstream.putManifest(repository.name, tag ?? digest, { mediaType, body });
-      repository.removed.delete(digest);
       return this.#record(repository, { digest, mediaType, body }, tag);
     });
   }
@@ -57,9 +56,9 @@ export class Images {
   async find(repository: Repository, reference: string): Promise<Image | undefined> {
     const digest = isDigest(reference) ? reference : repository.tags.get(reference);
     const known = digest === undefined ? undefined : repository.images.get(digest);
-    if (known || repository.removed.has(reference)) return known;
+    if (known || repository.removedTags.has(reference)) return known;
     const manifest = await this.#upstream.manifest(repository.name, reference);
-    if (!manifest || repository.removed.has(manifest.digest)) return undefined;
+    if (!manifest) return undefined;
     // A push may have moved the tag while the upstream registry was asked.
     if (repository.tags.has(reference)) return this.find(repository, reference);
     return this.#record(repository, manifest, isDigest(reference) ? undefined : reference);
@@ -81,7 +80,7 @@ export class Images {
   async untag(repository: Repository, tag: string): Promise<void> {
     const digest = repository.tags.get(tag);
     repository.tags.delete(tag);
-    repository.removed.add(tag);
+    repository.removedTags.add(tag);
     if (digest !== undefined && repository.tagsOf(digest).length === 0) await this.remove(repository, digest);
   }
 
@@ -89,10 +88,9 @@ export class Images {
   async remove(repository: Repository, digest: string): Promise<void> {
     for (const tag of repository.tagsOf(digest)) {
       repository.tags.delete(tag);
-      repository.removed.add(tag);
+      repository.removedTags.add(tag);
     }
     repository.images.delete(digest);
-    repository.removed.add(digest);
     await this.#upstream.deleteManifest(repository.name, digest);
   }
 
@@ -102,7 +100,7 @@ export class Images {
     repository.images.set(digest, image);
     if (tag !== undefined) {
       repository.tags.set(tag, digest);
-      repository.removed.delete(tag);
+      repository.removedTags.delete(tag);
     }
     return image;
   }

@@ -29,8 +29,8 @@ const NAME = /^(?:[a-z0-9]+(?:[._-][a-z0-9]+)*\/)*[a-z0-9]+(?:(?:[._]|__|-+)[a-z
 export class Repository {
   readonly images = new Map<string, Image>();
   readonly tags = new Map<string, string>();
-  /** Tags and digests that were deleted here and that the upstream registry may still know. */
-  readonly removed: Set<string>;
+  /** Tags that were deleted here. A registry knows no such thing: it would show them again with their image. */
+  readonly removedTags: Set<string>;
   lifecyclePolicy: string | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -39,9 +39,9 @@ export class Repository {
     readonly createdAt: number,
     public tagPolicy: TagPolicy,
     readonly scanOnPush: boolean,
-    removed: Set<string>,
+    removedTags: Set<string>,
   ) {
-    this.removed = removed;
+    this.removedTags = removedTags;
   }
 
   /** Runs `work` after all that was given before it: of two pushes of one immutable tag only the first may win. */
@@ -60,7 +60,7 @@ export class Repository {
 export class Repositories {
   readonly #repositories = new Map<string, Repository>();
   /** Outlives a repository, since the upstream registry does too. */
-  readonly #removed = new Map<string, Set<string>>();
+  readonly #removedTags = new Map<string, Set<string>>();
 
   constructor(readonly account: string) {}
 
@@ -89,10 +89,10 @@ export class Repositories {
     }
     const message = `The repository with name '${name}' already exists in the registry with id '${this.account}'`;
     if (this.find(name)) throw new ServiceError('RepositoryAlreadyExistsException', message);
-    const removed = this.#removed.get(name) ?? new Set<string>();
-    this.#removed.set(name, removed);
+    const removedTags = this.#removedTags.get(name) ?? new Set<string>();
+    this.#removedTags.set(name, removedTags);
     const tagPolicy = options.tagPolicy ?? { mutability: 'MUTABLE', exclusions: [] };
-    const repository = new Repository(name, options.createdAt, tagPolicy, options.scanOnPush ?? false, removed);
+    const repository = new Repository(name, options.createdAt, tagPolicy, options.scanOnPush ?? false, removedTags);
     this.#repositories.set(name, repository);
     return repository;
   }

@@ -47,6 +47,7 @@ export async function listenOnAll(
       }
       return { port: common, close: () => closeAll(servers) };
     } catch (error) {
+      await closeAll(servers);
       const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
       if (!taken || port !== 0 || attempt === PORT_ATTEMPTS) throw error;
     }

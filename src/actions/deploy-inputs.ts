@@ -4,7 +4,19 @@ import type { DeployOptions, FleetChoice } from '../deploy/options.js';
 import type { WaveSize } from '../deploy/waves.js';
 import { parseDuration } from '../duration.js';
 import { problem } from '../problem.js';
-import { flag, InputError, lines, matching, oneOf, optional, pairs, readInputs, required, text } from './inputs.js';
+import {
+  flag,
+  InputError,
+  type Inputs,
+  lines,
+  matching,
+  oneOf,
+  optional,
+  pairs,
+  readInputs,
+  required,
+  text,
+} from './inputs.js';
 
 const INSTANCE_ID = /^i-([0-9a-f]{8}|[0-9a-f]{17})$/;
 
@@ -45,26 +57,62 @@ export interface Settings {
   readonly ssmDocument: string;
 }
 
-/** Reads and checks the inputs of deploy and rollout. Throws a ProblemsError with all that is wrong. */
+/** Reads and checks the inputs of deploy. Throws a ProblemsError with all that is wrong. */
 export function readDeployInputs(environment: NodeJS.ProcessEnv = process.env): Settings {
   const inputs = readInputs(deployInputs, environment);
   if (!inputs['ecr-repository'] && !inputs.image) {
     throw problem('INPUT_INVALID', "Input 'ecr-repository' is required unless 'image' is given.");
   }
-  const region = inputs['aws-region'] || environment.AWS_REGION || environment.AWS_DEFAULT_REGION;
-  if (!region) {
-    throw problem('INPUT_INVALID', "Input 'aws-region' is empty and AWS_REGION is not set.", {
-      fix: 'Run aws-actions/configure-aws-credentials before this step, or set aws-region.',
-    });
-  }
+  return toSettings(inputs, environment);
+}
+
+/** The inputs of rollout: those of deploy without the build, and an image that exists. */
+const { image, ...shared } = omit(deployInputs, [
+  'create-repository',
+  'build-args',
+  'build-secrets',
+  'build-target',
+  'platforms',
+  'cache',
+]);
+export const rolloutInputs = { ...shared, image: required(image) };
+
+/** Reads and checks the inputs of rollout. Throws a ProblemsError with all that is wrong. */
+export function readRolloutInputs(environment: NodeJS.ProcessEnv = process.env): Settings {
+  const inputs = readInputs(rolloutInputs, environment);
+  return toSettings({ ...inputs, ...NO_BUILD }, environment);
+}
+
+const NO_BUILD = {
+  'create-repository': false,
+  'build-args': {},
+  'build-secrets': {},
+  'build-target': undefined,
+  platforms: [],
+  cache: 'none',
+} as const;
+
+function omit<T extends object, K extends keyof T>(whole: T, keys: readonly K[]): Omit<T, K> {
+  return Object.fromEntries(Object.entries(whole).filter(([key]) => !keys.includes(key as K))) as Omit<T, K>;
+}
+
+function toSettings(inputs: DeployInputs, environment: NodeJS.ProcessEnv): Settings {
+  const region = regionOf(inputs['aws-region'], environment);
   return { options: toOptions(inputs, region, environment), ssmDocument: inputs['ssm-document'] };
 }
 
-function toOptions(
-  inputs: ReturnType<typeof readInputs<typeof deployInputs>>,
-  region: string,
-  environment: NodeJS.ProcessEnv,
-): DeployOptions {
+/** The input, or what configure-aws-credentials has set. */
+export function regionOf(given: string, environment: NodeJS.ProcessEnv): string {
+  const region = given || environment.AWS_REGION || environment.AWS_DEFAULT_REGION;
+  if (region) return region;
+  throw problem('INPUT_INVALID', "Input 'aws-region' is empty and AWS_REGION is not set.", {
+    fix: 'Run aws-actions/configure-aws-credentials before this step, or set aws-region.',
+  });
+}
+
+type DeployInputs = Inputs<typeof deployInputs>;
+
+function toOptions(inputs: DeployInputs, region: string, environment: NodeJS.ProcessEnv): DeployOptions {
   const directory = inputs['project-directory'];
   return {
     app: inputs.app,

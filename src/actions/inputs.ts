@@ -75,7 +75,7 @@ export function oneOf<const T extends string>(...allowed: readonly T[]): Parser<
 export const flag: Parser<boolean> = (value) => oneOf('true', 'false')(value) === 'true';
 
 /** One value a line; blank lines do not count. */
-export const lines: Parser<string[]> = (value) =>
+export const lines: Parser<readonly string[]> = (value) =>
   value
     .split('\n')
     .map((line) => line.trim())

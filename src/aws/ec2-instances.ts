@@ -35,11 +35,11 @@ async function describe(
   }
 }
 
-function toFact({ InstanceId = '', State, Placement, Architecture = '' }: Instance): InstanceFact {
+function toFact({ InstanceId = '', State, Placement, Architecture }: Instance): InstanceFact {
   return {
     id: InstanceId,
     state: State?.Name ?? '',
     zone: Placement?.AvailabilityZone ?? '',
-    architecture: Architecture,
+    architecture: Architecture ?? '',
   };
 }

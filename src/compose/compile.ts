@@ -2,7 +2,7 @@ import { ProblemsError } from '../problem.js';
 import { definitionHash } from './definition.js';
 import { buildContexts, chooseFiles, type FileFacts, type HashedFile, type Reference, referencesOf } from './files.js';
 import { Findings } from './findings.js';
-import { mapOf, mapTexts } from './json.js';
+import { canonical, mapTexts } from './json.js';
 import type { CompiledRelease, ComposeModel, Json, ReleaseService, Slot } from './model.js';
 import { obstaclesTo } from './obstacles.js';
 import type { ParsedCompose } from './parse.js';
@@ -174,11 +174,8 @@ function withProjectName({ model, volumePrefix }: ParsedCompose): ComposeModel {
       throw error;
     }
   };
-  const sorted = Object.entries(mapOf(mapTexts(model.services as Json, settle))).sort(([a], [b]) => (a < b ? -1 : 1));
-  return {
-    ...(mapTexts(model as Json, settle) as ComposeModel),
-    services: Object.fromEntries(sorted) as ComposeModel['services'],
-  };
+  // In order, so that neither messages nor defaults depend on how the keys are written.
+  return canonical(mapTexts(model as Json, settle)) as ComposeModel;
 }
 
 /** Every host port belongs to one service of one slot, or to a service that publishes it in all of them. */

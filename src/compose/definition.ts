@@ -3,7 +3,7 @@ import type { HashedFile, Reference } from './files.js';
 import { mapOf, omit, stableJson } from './json.js';
 import type { ComposeModel } from './model.js';
 import { type PlannedService, SETTINGS } from './roles.js';
-import { usedDefinitions } from './slots.js';
+import { usedDefinitions } from './service.js';
 
 export interface DefinitionInput {
   readonly service: PlannedService;
@@ -16,8 +16,8 @@ export interface DefinitionInput {
 
 /** sha256 of what a container is made from: its definition, the configs and secrets it uses, and the files it mounts. */
 export function definitionHash({ service, model, references, files, image }: DefinitionInput): string {
-  const configs = usedDefinitions([service], 'configs');
-  const secrets = usedDefinitions([service], 'secrets');
+  const configs = usedDefinitions([service.definition], 'configs');
+  const secrets = usedDefinitions([service.definition], 'secrets');
   const mounted = references.filter(
     ({ service: owner, use, path }) =>
       owner === service.name ||

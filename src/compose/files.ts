@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import type { Findings, Place } from './findings.js';
 import { type JsonMap, mapOf } from './json.js';
 import type { BundleFile, ComposeModel, ComposeService } from './model.js';
-import { envFilesOf, volumesOf } from './service.js';
+import { envFilesOf, usedDefinitions, volumesOf } from './service.js';
 import type { Values } from './template.js';
 
 /** What travels in a bundle weighs at most this: configuration does, a source tree or a data set doesn't. */
@@ -103,8 +103,9 @@ function definitionReferences(
   values: Values,
   findings: Findings,
 ): readonly Reference[] {
-  return Object.entries(mapOf(model[section])).flatMap(([key, definition]) => {
-    const file = mapOf(definition).file;
+  // Only what containers get: a secret of a build stays where the build is.
+  return usedDefinitions(Object.values(model.services), section).flatMap((key) => {
+    const file = mapOf(mapOf(model[section])[key]).file;
     const place = { path: [section, key, 'file'] };
     const settled = typeof file === 'string' ? findings.settle(file, values, place) : undefined;
     return settled === undefined ? [] : [reference({ use, source: settled, required: true, ...place })];

@@ -56,14 +56,15 @@ export function eachText(
 
 /** JSON with sorted keys and two spaces, so that equal values are equal bytes. Ends with a newline. */
 export function stableJson(value: unknown): string {
-  return `${JSON.stringify(sorted(value), null, 2)}\n`;
+  return `${JSON.stringify(canonical(value), null, 2)}\n`;
 }
 
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
+/** The same value with its keys in order, at every depth. */
+export function canonical(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(canonical);
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).filter(([, item]) => item !== undefined);
-  return Object.fromEntries(entries.sort(([a], [b]) => byText(a, b)).map(([key, item]) => [key, sorted(item)]));
+  return Object.fromEntries(entries.sort(([a], [b]) => byText(a, b)).map(([key, item]) => [key, canonical(item)]));
 }
 
 /** Code-unit order: the same on every machine, whatever its locale. */

@@ -1,4 +1,4 @@
-import { isMap, type JsonMap, listOf, pairsOf } from './json.js';
+import { isMap, type JsonMap, listOf, mapOf, pairsOf } from './json.js';
 import type { ComposeService, Json } from './model.js';
 
 /** The keys that may borrow a namespace of another service: `service:NAME`. */
@@ -44,4 +44,15 @@ export function volumesFrom(
     const text = String(entry);
     return { text, service: text.startsWith('container:') ? undefined : text.split(':')[0] };
   });
+}
+
+/** The configs or secrets that containers of these services get, each once. */
+export function usedDefinitions(
+  services: readonly ComposeService[],
+  section: 'configs' | 'secrets',
+): readonly string[] {
+  const used = services.flatMap((service) =>
+    listOf(service[section]).map((entry) => String(mapOf(entry).source ?? entry)),
+  );
+  return [...new Set(used)].sort();
 }

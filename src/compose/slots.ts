@@ -4,7 +4,16 @@ import { isMap, type JsonMap, listOf, mapOf, omit, pairsOf, withoutUndefined } f
 import type { ComposeModel, ComposeService, Json, Slot } from './model.js';
 import { movePort, type Port } from './ports.js';
 import { type PlannedService, SETTINGS } from './roles.js';
-import { dependenciesOf, envFilesOf, linksOf, NAMESPACES, networksOf, volumesFrom, volumesOf } from './service.js';
+import {
+  dependenciesOf,
+  envFilesOf,
+  linksOf,
+  NAMESPACES,
+  networksOf,
+  usedDefinitions,
+  volumesFrom,
+  volumesOf,
+} from './service.js';
 import { escapeDollars, type Values } from './template.js';
 
 export const LABEL = 'ec2-compose-deploy';
@@ -256,22 +265,16 @@ function volumeDefinitions(
   return entries.length > 0 ? Object.fromEntries(entries) : undefined;
 }
 
-export function usedDefinitions(
-  services: readonly PlannedService[],
-  section: 'configs' | 'secrets',
-): readonly string[] {
-  const used = services.flatMap(({ definition }) =>
-    listOf(definition[section]).map((entry) => String(mapOf(entry).source ?? entry)),
-  );
-  return [...new Set(used)].sort();
-}
-
 function definitions(
   { model, values, findings }: Blueprint,
   services: readonly PlannedService[],
   section: 'configs' | 'secrets',
 ): JsonMap | undefined {
-  const entries = usedDefinitions(services, section).map((key) => {
+  const used = usedDefinitions(
+    services.map(({ definition }) => definition),
+    section,
+  );
+  const entries = used.map((key) => {
     const written = mapOf(mapOf(model[section])[key]);
     if (typeof written.file !== 'string') return [key, written];
     return [

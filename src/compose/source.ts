@@ -102,8 +102,12 @@ function pairIn(
 
 function itemWith(node: Node | null, text: string, hint: string): number | undefined {
   if (!isSeq(node)) return undefined;
-  const item = (node.items as Node[]).find(({ range }) => range && text.slice(range[0], range[1]).includes(hint));
-  return item?.range?.[0];
+  // Compose rewrites the folders of what it includes; the last part of a path is as it was written.
+  for (const part of [hint, hint.slice(hint.lastIndexOf('/') + 1)]) {
+    const item = (node.items as Node[]).find(({ range }) => range && text.slice(range[0], range[1]).includes(part));
+    if (item) return item.range?.[0];
+  }
+  return undefined;
 }
 
 function resolved(node: Node | null, document: Document.Parsed): Node | null {

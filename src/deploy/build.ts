@@ -1,12 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Repository } from '../aws/registry.js';
 import { projectName, servicesToBuild } from '../compose/compile.js';
 import type { CompiledRelease } from '../compose/model.js';
+import type { ParsedCompose } from '../compose/parse.js';
 import { type BuiltImage, bake } from '../image/bake.js';
 import { login } from '../image/login.js';
 import { problem } from '../problem.js';
 import { pushBundle, writeBundle } from '../release/bundle.js';
-import type { DeployOptions } from './options.js';
+import type { BuildOptions, DeployOptions } from './options.js';
 import { compileRelease, type Resolved } from './resolve.js';
 import type { World } from './world.js';
 
@@ -52,23 +54,35 @@ export async function build(
 
 async function imagesFor(
   options: DeployOptions,
-  { repository, compose: { parsed }, fleet }: Resolved,
+  { repository, compose: { parsed }, draft, fleet }: Resolved,
   id: string,
-  { docker, log, registry, signal }: World,
-): Promise<{ [service: string]: BuiltImage }> {
+  world: World,
+): Promise<{ readonly [service: string]: BuiltImage }> {
   const services = servicesToBuild(parsed);
-  if (options.image)
-    return givenImage(options.image, services, { registry, name: repository.name, uri: repository.uri });
+  if (options.image) {
+    const candidates = services.length > 0 ? services : draft.web.map(({ service }) => service);
+    return givenImage(options.image, candidates, repository, world.registry);
+  }
+  const platforms = options.build.platforms.length > 0 ? options.build.platforms : platformsOf(fleet);
+  return buildImages({ ...options.build, platforms }, { parsed, repository, tag: `release-${id}` }, world);
+}
+
+/** Builds and pushes every service of the compose file that has a build. */
+export function buildImages(
+  { args, secrets, target, platforms, cache }: BuildOptions,
+  { parsed, repository, tag }: { parsed: ParsedCompose; repository: Repository; tag: string },
+  { docker, log, signal }: Pick<World, 'docker' | 'log' | 'signal'>,
+): Promise<{ readonly [service: string]: BuiltImage }> {
   return bake({
     parsed,
-    services,
+    services: servicesToBuild(parsed),
     repository,
-    tag: `release-${id}`,
-    buildArgs: options.build.args,
-    buildSecrets: options.build.secrets,
-    ...(options.build.target ? { target: options.build.target } : {}),
-    platforms: options.build.platforms.length > 0 ? options.build.platforms : platformsOf(fleet),
-    cache: options.build.cache,
+    tag,
+    buildArgs: args,
+    buildSecrets: secrets,
+    ...(target ? { target } : {}),
+    platforms,
+    cache,
     docker,
     log,
     signal,
@@ -81,18 +95,16 @@ function platformsOf(fleet: Resolved['fleet']): string[] {
   return [...new Set(fleet.flatMap(({ architecture }) => names[architecture] ?? []))];
 }
 
-/** `image` stands for the one service that would be built. */
+/** `image` stands for the one service that would be built, or else for the one behind the load balancer. */
 async function givenImage(
   image: string,
   services: readonly string[],
-  { registry, name, uri }: { registry: World['registry']; name: string; uri: string },
-): Promise<{ [service: string]: BuiltImage }> {
+  { name, uri }: Repository,
+  registry: World['registry'],
+): Promise<{ readonly [service: string]: BuiltImage }> {
   const [service, ...others] = services;
   if (service === undefined || others.length > 0) {
-    throw problem(
-      'INPUT_INVALID',
-      `Input 'image' names one image, but the compose file builds ${services.length} services.`,
-    );
+    throw problem('INPUT_INVALID', `Input 'image' names one image, but the compose file needs ${services.length}.`);
   }
   const [, tag = '', given] = /(?::([\w.-]+))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(image) ?? [];
   const digest = given ?? (await registry.digestOf(name, tag));

@@ -62,8 +62,8 @@ export function deployChange(options: DeployOptions, release: BuiltRelease, worl
   const images = Object.fromEntries(rolled.map(({ name, image }) => [name, image]));
   const web = release.compiled.web.map(({ service }) => service);
   return {
-    apply: (hosts) => world.hosts.swap(ids(hosts), { ...slot, registry: registryOf(options, release) }),
-    look: (hosts) => world.hosts.verify(ids(hosts), { ...slot, images, web }),
+    apply: (hosts) => world.hosts.swap(ids(hosts), { ...slot, registry: registryOf(options, release) }, world.signal),
+    look: (hosts) => world.hosts.verify(ids(hosts), { ...slot, images, web }, world.signal),
     digest: (_host, service) => digestIn(images[service] ?? ''),
     web,
   };
@@ -81,10 +81,12 @@ export function revertChange(
   const web = release.compiled.web.map(({ service }) => service);
   return {
     apply: (hosts) =>
-      perRelease(hosts, before, (to, some) => world.hosts.revert(ids(some), { ...app, to, slot: SLOT, registry })),
+      perRelease(hosts, before, (to, some) =>
+        world.hosts.revert(ids(some), { ...app, to, slot: SLOT, registry }, world.signal),
+      ),
     look: (hosts) =>
       perRelease(hosts, before, (to, some) =>
-        world.hosts.verify(ids(some), { ...app, release: to ?? '', slot: SLOT, images: {}, web }),
+        world.hosts.verify(ids(some), { ...app, release: to ?? '', slot: SLOT, images: {}, web }, world.signal),
       ),
     digest: () => undefined,
     web,

@@ -31,7 +31,7 @@ export async function putIn(world: World, plan: Plan, hosts: readonly FleetHost[
   for (;;) {
     const registeredAt = world.clock.now();
     for (const [groupArn, targets] of byGroup(hosts)) await world.targetGroups.register(groupArn, targets);
-    if (!(await anyDraining(world, hosts)) || world.clock.now() > deadline) {
+    if ((await allRegistered(world, hosts)) || world.clock.now() > deadline) {
       world.log.info(`${names(hosts)}: registered.`);
       return registeredAt;
     }
@@ -49,13 +49,14 @@ async function healthyTargets(world: World, plan: Plan, hosts: readonly FleetHos
   return count;
 }
 
-async function anyDraining(world: World, hosts: readonly FleetHost[]): Promise<boolean> {
+/** A registration while the target was still draining may have had no effect; then it is draining, or gone. */
+async function allRegistered(world: World, hosts: readonly FleetHost[]): Promise<boolean> {
   for (const [groupArn, targets] of byGroup(hosts)) {
-    const keys = new Set(targets.map(targetKey));
     const health = await world.targetGroups.health(groupArn, world.signal);
-    if (health.some((it) => it.state === 'draining' && keys.has(targetKey(it)))) return true;
+    const registered = new Set(health.filter(({ state }) => state !== 'draining').map(targetKey));
+    if (!targets.every((target) => registered.has(targetKey(target)))) return false;
   }
-  return false;
+  return true;
 }
 
 function byGroup(hosts: readonly FleetHost[]): Map<string, HostTarget[]> {

@@ -148,7 +148,10 @@ function watchedTargets(
     .map(({ instance, port }) => ({ instance, port, change: epoch, containers: webFirst }));
 }
 
+/** A host that could not be looked at says nothing about its containers: the gate asks again. */
 function observations(outcomes: readonly HostOutcome[]): ContainerObservation[] {
+  const silent = outcomes.filter(({ report }) => !report);
+  if (silent.length > 0) throw new ProblemsError(clusterProblems(silent));
   return outcomes.flatMap(({ instance, report }) =>
     (report?.containers ?? []).map((container) => ({ ...container, instance })),
   );

@@ -24,6 +24,8 @@ export function nextPollIn(
   const { now, failures, random } = options;
   const backoff = Math.min(FAST_POLL_MS * 2 ** failures, LONGEST_BACKOFF_MS);
   if (failures > 0) return backoff * (1 - JITTER * random());
+  const firstLook = untilFirstLook(watches, now);
+  if (firstLook !== undefined) return Math.min(firstLook, SLOW_POLL_MS);
   const changeAt = Math.min(
     ...watches.flatMap((watch) => watch.targets.map((state) => nextChangeAt(state, watch, now))),
   );
@@ -31,6 +33,19 @@ export function nextPollIn(
   if (untilChange <= FAST_POLL_MS) return Math.max(untilChange, FAST_POLL_MS * (1 - JITTER * random()));
   // An observation must come after the change to count, so the wait ends a little behind it.
   return Math.min(untilChange + 1, SLOW_POLL_MS * (1 - JITTER * random()));
+}
+
+/**
+ * A first answer at the very moment of the change does not count. The next must not be late: only a registration that is
+ * seen new is believed without the observation window.
+ */
+function untilFirstLook(watches: readonly Watch[], now: number): number | undefined {
+  const waits = watches.flatMap(({ targets }) =>
+    targets
+      .filter(({ seenAt, target }) => seenAt === undefined && target.change.at >= now)
+      .map(({ target }) => target.change.at + 1 - now),
+  );
+  return waits.length > 0 ? Math.min(...waits) : undefined;
 }
 
 /** The earliest moment at which a look at this target can bring the verdict nearer. */

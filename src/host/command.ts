@@ -13,12 +13,15 @@ export const lockSeconds = 120;
 /** How long `docker compose up` of a slot may take, images being there: it waits for health checks of dependencies. */
 export const upSeconds = 600;
 const releasesKept = 5;
+/** Less than this no image fits (our choice); `prepare` asks for what the release wants. */
+const preflightFreeMegabytes = 256;
 
 type Part = keyof typeof hostScripts;
 
 /** A script is its parts, in this order, behind one shebang. */
 const parts: { readonly [V in Verb]: readonly Part[] } = {
-  prepare: ['common', 'failures', 'images', 'pinned', 'prepare'],
+  preflight: ['common', 'failures', 'requirements', 'preflight'],
+  prepare: ['common', 'failures', 'requirements', 'images', 'pinned', 'prepare'],
   swap: ['common', 'failures', 'images', 'containers', 'pinned', 'pinned-start', 'slot', 'swap'],
   verify: ['common', 'containers', 'verify'],
   commit: ['common', 'commit'],
@@ -30,7 +33,13 @@ const parts: { readonly [V in Verb]: readonly Part[] } = {
 type Fields = { readonly [name: string]: string };
 
 const fields: { readonly [V in Verb]: (args: VerbArguments[V]) => Fields } = {
+  preflight: () => ({
+    needsRegistryClient: 'true',
+    minimumFreeMegabytes: String(preflightFreeMegabytes),
+    architecture: '',
+  }),
   prepare: (args) => ({
+    needsRegistryClient: args.registry ? 'true' : '',
     ...registryFields(args.registry),
     release: args.release,
     commit: args.commit,
@@ -42,7 +51,8 @@ const fields: { readonly [V in Verb]: (args: VerbArguments[V]) => Fields } = {
     'env-files': table(args.envFiles.map((path) => [path])),
     variables: table(args.requiredVariables.map((name) => [name])),
     minimumFreeMegabytes: String(args.minimumFreeMegabytes),
-    architecture: args.architecture ?? '',
+    // EC2 says arm64 where the kernel says aarch64.
+    architecture: args.architecture === 'arm64' ? 'aarch64' : (args.architecture ?? ''),
   }),
   swap: (args) => ({ ...registryFields(args.registry), release: args.release, slot: args.slot }),
   verify: ({ release, slot, images, web }) => ({

@@ -35,7 +35,7 @@ export interface PrepareArguments extends HostApp {
   /** Names of the variables that must have a value on the host. */
   readonly requiredVariables: readonly string[];
   readonly minimumFreeMegabytes: number;
-  /** `x86_64` or `aarch64`, where the images are built for one only. */
+  /** `x86_64` or `arm64`, where the images are built for one only. */
   readonly architecture?: string;
 }
 
@@ -64,14 +64,18 @@ export interface CommitArguments extends HostApp {
 
 export interface RevertArguments extends HostApp {
   /** The release to put back; undefined after a first deploy, when there is none: the slot is emptied. */
-  readonly to: string | undefined;
+  readonly to?: string | undefined;
   readonly slot: SlotName;
   readonly registry?: HostRegistry;
 }
 
+/** The check before anything is built: what every deploy needs of a host. */
+export type PreflightArguments = HostApp;
+
 export type StatusArguments = HostApp;
 
 export interface VerbArguments {
+  readonly preflight: PreflightArguments;
   readonly prepare: PrepareArguments;
   readonly swap: SwapArguments;
   readonly verify: VerifyArguments;

@@ -45,8 +45,8 @@ const KNOWN = [
 export interface BuildSettings {
   /** Over the arguments of the compose file. */
   readonly buildArgs: Values;
-  /** By secret id, the file that holds the value; over the secrets of the compose file. */
-  readonly secretFiles: Values;
+  /** Secrets that buildx finds in its environment, over those of the compose file; see secretVariable(). */
+  readonly secretIds: readonly string[];
   readonly target?: string | undefined;
   readonly platforms: readonly string[];
 }
@@ -94,6 +94,11 @@ export function bakeFile(options: BakeFileOptions): BakeFile {
   };
   const needsHostNetwork = [...builds.values()].some(({ network }) => network === 'host');
   return { text: stableJson(file), targets, needsHostNetwork };
+}
+
+/** The variable of buildx's environment that holds the value of a secret. */
+export function secretVariable(index: number): string {
+  return `BUILD_SECRET_${index}`;
 }
 
 /** Bake reads its JSON strings as HCL templates: `${` and `%{` have to be doubled to stay text. */
@@ -214,16 +219,16 @@ function localPath(projectDirectory: string, context: string): string {
   return resolve(projectDirectory, context);
 }
 
-function secretsOf({ parsed, secretFiles }: BakeFileOptions, build: JsonMap): readonly string[] | undefined {
+function secretsOf({ parsed, secretIds }: BakeFileOptions, build: JsonMap): readonly string[] | undefined {
   const written = listOf(build.secrets).flatMap((entry) => {
     const source = isMap(entry) ? String(entry.source) : String(entry);
     const id = isMap(entry) && entry.target ? String(entry.target) : source;
     const definition = mapOf(mapOf(parsed.model.secrets)[source]);
-    if (secretFiles[id] !== undefined) return [];
+    if (secretIds.includes(id)) return [];
     if (definition.environment) return [`id=${id},env=${String(definition.environment)}`];
     return [`id=${id},src=${resolve(parsed.projectDirectory, String(definition.file))}`];
   });
-  const given = Object.entries(secretFiles).map(([id, file]) => `id=${id},src=${file}`);
+  const given = secretIds.map((id, index) => `id=${id},env=${secretVariable(index)}`);
   const all = [...written, ...given];
   return all.length > 0 ? all : undefined;
 }

@@ -6,7 +6,7 @@ import { namesIn, type ParsedCompose, readValues } from '../compose/parse.js';
 import type { Values } from '../compose/template.js';
 import type { Log } from '../log.js';
 import { problem } from '../problem.js';
-import { bakeFile } from './bake-file.js';
+import { bakeFile, secretVariable } from './bake-file.js';
 import { type CacheChoice, cacheEntries, chooseCache } from './cache.js';
 import type { DockerCli } from './docker.js';
 
@@ -18,7 +18,7 @@ export interface BakeOptions {
   /** The services to build, as servicesToBuild() names them. */
   readonly services: readonly string[];
   readonly buildArgs?: Values;
-  /** Values by secret id. They reach the build through files of mode 0600 that are gone afterwards. */
+  /** Values by secret id. They reach buildx through its environment, neither its arguments nor a file. */
   readonly buildSecrets?: Values;
   readonly target?: string;
   readonly platforms?: readonly string[];
@@ -72,7 +72,7 @@ async function bakeIn(directory: string, options: BakeOptions): Promise<{ readon
     services,
     values: await buildValues(options, environment),
     buildArgs: options.buildArgs ?? {},
-    secretFiles: await writeSecrets(directory, options.buildSecrets ?? {}),
+    secretIds: Object.keys(options.buildSecrets ?? {}),
     target: options.target,
     platforms: options.platforms ?? [],
     tagOf: (service) => `${repository.uri}:${tagOf(service)}`,
@@ -111,21 +111,12 @@ function isName(name: string): boolean {
   return /^[A-Za-z_]\w*$/.test(name);
 }
 
-async function writeSecrets(directory: string, secrets: Values): Promise<Values> {
-  const entries = Object.entries(secrets).map(async ([id, value], index) => {
-    const path = join(directory, `secret-${index}`);
-    await writeFile(path, value, { mode: 0o600 });
-    return [id, path] as const;
-  });
-  return Object.fromEntries(await Promise.all(entries));
-}
-
 /** The digests by bake target, as the registry answered them: `containerimage.digest` is the manifest's with every driver. */
 async function runBake(
   directory: string,
   definition: string,
   hostNetwork: boolean,
-  { parsed, docker, log, signal }: BakeOptions,
+  { parsed, docker, log, signal, buildSecrets = {} }: BakeOptions,
 ): Promise<{ readonly [target: string]: { readonly digest: string; readonly reference: string } }> {
   const bakePath = join(directory, 'bake.json');
   const metadataPath = join(directory, 'metadata.json');
@@ -137,7 +128,7 @@ async function runBake(
       ...(hostNetwork ? ['--allow', 'network.host'] : []),
     ],
     {
-      env: BUILDX_ENVIRONMENT,
+      env: { ...BUILDX_ENVIRONMENT, ...secretEnvironment(buildSecrets) },
       cwd: parsed.projectDirectory,
       ...(signal ? { signal } : {}),
       onLine: (line) => {
@@ -148,6 +139,10 @@ async function runBake(
   );
   if (code !== 0) throw buildFailed(lines);
   return readMetadata(await readFile(metadataPath, 'utf8'));
+}
+
+function secretEnvironment(secrets: Values): Values {
+  return Object.fromEntries(Object.entries(secrets).map(([, value], index) => [secretVariable(index), value]));
 }
 
 function buildFailed(lines: readonly string[]): Error {

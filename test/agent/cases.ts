@@ -98,7 +98,7 @@ const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const NIL = '00000000-0000-0000-0000-000000000000';
 
 /** What differs from machine to machine and from run to run, in these cases only. */
-const VARYING: { readonly [name: string]: (text: string, shell: AgentCase['shell']) => string } = {
+const VARYING: { readonly [name: string]: (text: string) => string } = {
   env: systemd,
   'env-proc': systemd,
   'bash-env': systemd,
@@ -114,14 +114,13 @@ export function isVarying({ name }: AgentCase): boolean {
 }
 
 /** The text of a case without what may differ; the same for what was observed and what comes now. */
-export function comparable({ name, shell }: AgentCase, text: string): string {
-  return (VARYING[name] ?? ((same: string) => same))(text.replace(UUID, NIL), shell);
+export function comparable({ name }: AgentCase, text: string): string {
+  return (VARYING[name] ?? ((same: string) => same))(text.replace(UUID, NIL));
 }
 
-/** The command id as sed mangled it; and bash may still hold the pipes of the very pipeline that lists them. */
-function descriptors(text: string, shell: AgentCase['shell']): string {
-  const named = text.replace(/orchestration\/[^/]+\//, 'orchestration/ID/');
-  return shell === 'bash' ? named.replace(/^[3-9] -> pipe:\[N\]\n/gm, '') : named;
+/** The command id as sed mangled it; and a shell may still hold the pipes of the very pipeline that lists them. */
+function descriptors(text: string): string {
+  return text.replace(/orchestration\/[^/]+\//, 'orchestration/ID/').replace(/^[3-9] -> pipe:\[N\]\n/gm, '');
 }
 
 /** What systemd numbers anew for every start of a service. */

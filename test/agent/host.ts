@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Hub, startAgentHub } from '../../lab/agent/hub.js';
 import { type Docker, dockerWith } from '../../lab/engine/docker.js';
@@ -17,6 +19,9 @@ export interface TestHost {
   useShell(shell: 'dash' | 'bash'): Promise<void>;
   /** Ends the agent with SIGTERM, and starts it again. */
   restartAgent(): Promise<void>;
+  /** Takes the host off the network, and puts it back. */
+  disconnect(): Promise<void>;
+  reconnect(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -30,6 +35,7 @@ const INSTANCE = 'i-0123456789abcdef0';
 const REGION = 'us-east-1';
 const ACCOUNT = '123456789012';
 const AGENT_FOLDER = '/usr/local/lib/lab';
+const AGENT_SOURCES = fileURLToPath(new URL('../../lab/agent', import.meta.url));
 const HOUR_MILLISECONDS = 3_600_000;
 
 /** A shell as first process, so that orphans of scripts are waited for as on a real host. */
@@ -66,9 +72,8 @@ async function connect(docker: Docker, name: string, options: TestHostOptions): 
   const exec = (args: readonly string[], input?: string) =>
     docker(['exec', ...(input === undefined ? [] : ['-i']), name, ...args], input === undefined ? {} : { input });
   await docker(['exec', name, 'mkdir', '-p', AGENT_FOLDER]);
-  for (const file of ['agent.py', 'script.py', 'metadata.py']) {
-    const path = fileURLToPath(new URL(`../../lab/agent/${file}`, import.meta.url));
-    await docker(['cp', path, `${name}:${AGENT_FOLDER}/${file}`]);
+  for (const file of readdirSync(AGENT_SOURCES).filter((entry) => entry.endsWith('.py'))) {
+    await docker(['cp', join(AGENT_SOURCES, file), `${name}:${AGENT_FOLDER}/${file}`]);
   }
   const token = hub.register(INSTANCE);
   const agent = ['python3', `${AGENT_FOLDER}/agent.py`, '--server', `http://${gateway}:${hub.port}`]
@@ -91,6 +96,8 @@ async function connect(docker: Docker, name: string, options: TestHostOptions): 
       await exec(['pkill', '-TERM', '-f', `^python3 ${AGENT_FOLDER}/agent.py`]);
       await startAgent();
     },
+    disconnect: async () => void (await docker(['network', 'disconnect', 'bridge', name])),
+    reconnect: async () => void (await docker(['network', 'connect', 'bridge', name])),
     stop: async () => {
       await hub.close();
       await docker.attempt(['rm', '-f', '-v', name]);

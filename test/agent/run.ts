@@ -117,6 +117,10 @@ export class Bench {
     while (!(await this.processes()).includes(commandLine)) await pause(100);
   }
 
+  async ended(commandLine: string): Promise<void> {
+    while ((await this.processes()).includes(commandLine)) await pause(100);
+  }
+
   async processes(): Promise<string[]> {
     return (await this.host.exec(['ps', '-eo', 'args='])).split('\n').map((line) => line.trim());
   }

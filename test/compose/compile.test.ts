@@ -295,6 +295,16 @@ volumes: {uploads: {external: true, name: shared-uploads}}
   });
 });
 
+test('a secret of the build stays with the build', async () => {
+  const { files, slots } = await release({
+    'npm.txt': 'token',
+    'compose.yaml':
+      'services: {api: {build: {context: ., secrets: [npm]}, ports: ["80:80"], restart: always}}\nsecrets: {npm: {file: ./npm.txt}}\n',
+  });
+  expect(files).toEqual([]);
+  expect(slots.blue).not.toHaveProperty('secrets');
+});
+
 describe('the definition of a pinned service', () => {
   const files = (conf: string, tag = '16', extra = '') => ({
     'db.conf': conf,

@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: compose's own ${…}, not JavaScript's
-import { writeFileSync } from 'node:fs';
+import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { blueSlot, checkPorts, greenSlot } from '../../src/compose/slot-ports.js';
@@ -136,6 +136,13 @@ describe('files', () => {
     const directory = checkout({ ...api(PORTS, 'volumes: ["./data:/data:ro"]'), 'data/small': 'x' });
     writeFileSync(join(directory, 'data', 'large'), Buffer.alloc(21 * 1024 * 1024));
     expect(await refusals(directory)).toEqual(['FILE_TOO_LARGE compose.yaml:5']);
+  });
+
+  test('a link that leads out of the repository', async () => {
+    const directory = checkout({ ...api(PORTS, 'volumes: ["./conf:/conf:ro"]'), 'conf/a': 'a' });
+    expect(await release(directory)).toMatchObject({ files: [{ path: 'conf/a' }] });
+    symlinkSync('/etc/hostname', join(directory, 'conf', 'host'));
+    expect(await refusals(directory)).toEqual(['FILE_OUTSIDE_PROJECT compose.yaml:5']);
   });
 
   test('an env file, a config and a secret that were not committed', async () => {

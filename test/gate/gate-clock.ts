@@ -1,29 +1,33 @@
+import type { LabClock } from '../../lab/model/clock.js';
 import type { Clock } from '../../src/clock.js';
 
-/** A clock that jumps to the next sleeper whenever everything else has come to rest. */
-export class GateClock implements Clock {
-  #now: number;
-  #sleepers: { readonly at: number; readonly wake: () => void }[] = [];
-
-  constructor(now = 0) {
-    this.#now = now;
-  }
+/** A clock for both sides, the gate and the load balancer it asks: it jumps to what is due next once all is at rest. */
+export class GateClock implements Clock, LabClock {
+  #now = 0;
+  #due: { readonly at: number; readonly call: () => void }[] = [];
 
   now = () => this.#now;
+
+  after(milliseconds: number, call: () => void): () => void {
+    const entry = { at: this.#now + milliseconds, call };
+    this.#due.push(entry);
+    return () => {
+      this.#due = this.#due.filter((other) => other !== entry);
+    };
+  }
 
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
-      const sleeper = { at: this.#now + milliseconds, wake: resolve };
-      this.#sleepers.push(sleeper);
+      const cancel = this.after(milliseconds, resolve);
       signal?.addEventListener('abort', () => {
-        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+        cancel();
         reject(signal.reason);
       });
     });
   }
 
-  /** Runs `work` to its end, jumping from sleeper to sleeper. */
+  /** Runs `work` to its end. */
   async play<T>(work: Promise<T>): Promise<T> {
     let over = false;
     const end = () => {
@@ -33,10 +37,17 @@ export class GateClock implements Clock {
     for (;;) {
       await new Promise((resolve) => setImmediate(resolve));
       if (over) return work;
-      const next = this.#sleepers.sort((one, other) => one.at - other.at).shift();
-      if (!next) throw new Error('Nothing sleeps, yet the work is not done.');
-      this.#now = Math.max(this.#now, next.at);
-      next.wake();
+      this.#jump();
     }
   }
+
+  #jump(): void {
+    const next = this.#due.reduce((first, entry) => (entry.at < first.at ? entry : first), NEVER);
+    if (next === NEVER) throw new Error('Nothing is due, yet the work is not done.');
+    this.#due = this.#due.filter((other) => other !== next);
+    this.#now = next.at;
+    next.call();
+  }
 }
+
+const NEVER = { at: Number.POSITIVE_INFINITY, call: () => {} };

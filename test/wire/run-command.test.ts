@@ -306,7 +306,7 @@ describe('what SendCommand refuses', () => {
     ['a MaxErrors of 101%', { ...one, MaxErrors: '101%' }, 'ValidationException'],
     ['a delivery timeout below 30 s', { ...one, TimeoutSeconds: 29 }, 'ValidationException'],
     ['neither instances nor targets', {}, 'ValidationException'],
-  ])('%s: %#', async (_, input, code) => {
+  ])('%s', async (_, input, code) => {
     const { call, instances } = lab(2);
     instances.setState(instanceId(2), 'stopped');
     const request = { DocumentName: 'AWS-RunShellScript', Parameters: { commands: ['x'] }, ...input };

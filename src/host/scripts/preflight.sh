@@ -1,0 +1,4 @@
+#!/bin/bash
+# preflight: has the host what a deploy needs? Changes nothing.
+
+check_requirements

@@ -1,0 +1,3 @@
+import { healthGate } from '../../src/actions/health-gate.js';
+
+await healthGate();

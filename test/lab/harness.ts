@@ -1,0 +1,134 @@
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Lab, startLab } from '../../lab/lab.js';
+import { createStack, type Stack, type StackOptions } from '../../lab/stack.js';
+import { createWorld } from '../../src/actions/world.js';
+import type { Clock } from '../../src/clock.js';
+import { systemClock } from '../../src/clock.js';
+import { deploy } from '../../src/deploy/deploy.js';
+import type { DeployOptions } from '../../src/deploy/options.js';
+import type { DeployResult } from '../../src/deploy/result.js';
+import { dockerCli } from '../../src/image/docker.js';
+import type { Log } from '../../src/log.js';
+
+/** The load balancer and the deploy run on the same fast clock, so that their waits keep their proportions. */
+export const SPEED = 5;
+export const LAB_TEST_MILLISECONDS = 240_000;
+
+export interface TestLab {
+  readonly lab: Lab;
+  readonly stack: Stack;
+  /** A copy of the test application, to be changed at will. */
+  readonly workspace: string;
+  /** What the deploys said, since the last time it was emptied. */
+  readonly said: string[];
+  deploy(options?: Partial<DeployOptions>, signal?: AbortSignal): Promise<DeployResult>;
+  /** What each host's application answers, asked past the load balancer. */
+  versions(): Promise<(string | undefined)[]>;
+  end(): Promise<void>;
+}
+
+export async function startTestLab(options: { hosts: number; stack?: Partial<StackOptions> }): Promise<TestLab> {
+  const said: string[] = [];
+  const lab = await startLab({ hosts: options.hosts, speed: SPEED });
+  const workspace = mkdtempSync(join(tmpdir(), 'workspace-'));
+  const restore = pointAt(lab.env);
+  const end = async () => {
+    restore();
+    rmSync(workspace, { recursive: true, force: true });
+    await lab.stop();
+  };
+  try {
+    const stack = await createStack(lab, { deregistrationDelaySeconds: 5, ...options.stack });
+    cpSync(join(dirname(fileURLToPath(import.meta.url)), 'app'), workspace, { recursive: true });
+    const settings = deployOptions(workspace, stack, lab.region);
+    return {
+      ...{ lab, stack, workspace, said, end },
+      deploy: (given = {}, signal = new AbortController().signal) =>
+        deploy({ ...settings, ...given }, testWorld(lab, said, signal)),
+      versions: () => Promise.all(lab.hosts.map(({ address }) => versionAt(`http://${address}:8080/`))),
+    };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+export async function versionAt(url: string): Promise<string | undefined> {
+  const answer = await fetch(url, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
+  return ((await answer?.json().catch(() => undefined)) as { version?: string } | undefined)?.version;
+}
+
+/** Replaces a text in a file of the workspace, and insists that it was there. */
+export function writeWorkspace(test: TestLab, file: string, contents: string): void {
+  writeFileSync(join(test.workspace, file), contents);
+}
+
+function testWorld(lab: Lab, said: string[], signal: AbortSignal) {
+  const log: Log = {
+    info: (line) => said.push(line),
+    warning: (line) => said.push(`warning: ${line}`),
+    debug: () => {},
+    group: (title, work) => {
+      said.push(`# ${title}`);
+      return work();
+    },
+  };
+  const world = createWorld({
+    region: lab.region,
+    ssmDocument: 'AWS-RunShellScript',
+    log,
+    signal,
+    clock: fastClock(SPEED),
+  });
+  return { ...world, docker: dockerCli({ environment: { ...process.env, ...lab.docker.env } }), mask: () => {} };
+}
+
+/** A clock on which `speed` seconds pass in one. */
+function fastClock(speed: number): Clock {
+  const start = Date.now();
+  return {
+    now: () => start + (Date.now() - start) * speed,
+    sleep: (milliseconds, signal) => systemClock.sleep(milliseconds / speed, signal),
+  };
+}
+
+function deployOptions(workspace: string, stack: Stack, region: string): DeployOptions {
+  return {
+    app: 'shop',
+    environment: 'production',
+    targetGroups: [{ nameOrArn: `${stack.name}-web` }],
+    repository: stack.name,
+    createRepository: false,
+    image: undefined,
+    composeFiles: [],
+    projectDirectory: workspace,
+    services: [],
+    envFiles: [],
+    build: { args: {}, secrets: {}, target: undefined, platforms: [], cache: 'auto' },
+    fleet: { kind: 'registered' },
+    strategy: 'auto',
+    waveSize: { kind: 'share', percent: 25 },
+    healthTimeoutSeconds: undefined,
+    stableForSeconds: undefined,
+    drainTimeoutSeconds: undefined,
+    rollbackOnFailure: true,
+    dryRun: false,
+    region,
+    commit: '3f2c1ab0000000000000000000000000000000000',
+  };
+}
+
+/** The AWS SDK reads its endpoint and credentials from the environment. Gives back what undoes it. */
+function pointAt(env: { readonly [name: string]: string }): () => void {
+  const before = Object.keys(env).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, env);
+  return () => {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  };
+}
