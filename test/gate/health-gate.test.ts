@@ -23,6 +23,9 @@ let elb: Elbv2;
 let aws: Awaited<ReturnType<typeof startLocalAws>>;
 let api: LabApi;
 let folder: string;
+/** The two runs that have to wait for their verdict go side by side. */
+let good: Promise<Run>;
+let bad: Promise<Run>;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'health-gate-'));
@@ -37,6 +40,10 @@ beforeAll(async () => {
   });
   api = labApi(elb.service);
   aws = await startLocalAws([elb.service]);
+  await group('good', [GOOD]);
+  await group('bad', [GOOD, BAD]);
+  good = run({ 'target-group': 'good', 'stable-for': '10s' });
+  bad = run({ 'target-group': 'bad', targets: `${BAD}:8080`, since: '1', 'health-timeout': '15s' });
 });
 
 afterAll(async () => {
@@ -103,8 +110,7 @@ describe('the health-gate action', () => {
   });
 
   test('passes what serves, with a proof for each target', async () => {
-    await group('good', [GOOD]);
-    const { status, stdout, outputs } = await run({ 'target-group': 'good', 'stable-for': '10s' });
+    const { status, stdout, outputs } = await good;
     expect(stdout).toContain('good: 1 of 1 targets proven.');
     expect({ status, verdict: outputs.verdict }).toEqual({ status: 0, verdict: 'passed' });
     expect(JSON.parse(outputs.targets ?? '')).toMatchObject([
@@ -115,9 +121,7 @@ describe('the health-gate action', () => {
   }, 60_000);
 
   test('fails what does not, with the words of the load balancer', async () => {
-    await group('bad', [GOOD, BAD]);
-    const inputs = { 'target-group': 'bad', targets: `${BAD}:8080`, since: '1', 'health-timeout': '15s' };
-    const { status, stdout, outputs } = await run(inputs);
+    const { status, stdout, outputs } = await bad;
     expect({ status, verdict: outputs.verdict }).toEqual({ status: 1, verdict: 'failed' });
     expect(stdout).toContain(
       '::error::TARGET_CODE_MISMATCH: i-0000000b:8080: Still unhealthy, Target.ResponseCodeMismatch',

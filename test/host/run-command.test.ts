@@ -40,7 +40,7 @@ afterEach(async () => {
   for (const server of running.splice(0)) await server.close();
 });
 
-type Agent = (instance: string, script: string) => Ending | 'silent';
+type Agent = (instance: string) => Ending | 'silent';
 const says = (stdout: string, code = 0, stderr = ''): Ending => ({ code, stdout, stderr });
 const instanceId = (number: number) => `i-${String(number).padStart(17, '0')}`;
 
@@ -53,7 +53,7 @@ async function fleet(hosts: number, agent: Agent = () => says('done\n')) {
   for (const id of ids) instances.add(instanceAt('10.0.0.10', id));
   const deliver: typeof base.deliver = (id, message) => {
     base.deliver(id, message);
-    const ending = message.kind === 'run' ? agent(id, message.parameters.commands.join('\n')) : 'silent';
+    const ending = message.kind === 'run' ? agent(id) : 'silent';
     if (ending !== 'silent') clock.after(1000, () => base.finish(id, base.take(id), ending));
   };
   const operations = createLabRunCommand({
@@ -77,7 +77,11 @@ async function fleet(hosts: number, agent: Agent = () => says('done\n')) {
   ]);
   const server = await startLocalAws([ssmService(Object.fromEntries(recorded))]);
   const client = new SSMClient(server.client);
-  running.push({ close: async () => (client.destroy(), server.close()) });
+  const close = () => {
+    client.destroy();
+    return server.close();
+  };
+  running.push({ close });
   const runCommand = createRunCommand({ client, clock });
   const run = (wanted: readonly string[], signal?: AbortSignal) =>
     runCommand.run({
@@ -144,24 +148,26 @@ describe('a script on many hosts', () => {
 });
 
 describe('a host that does not answer', () => {
-  test('ends as Undeliverable and its command is cancelled, while the others have their results', async () => {
-    const { clock, ids, run, called } = await fleet(3, (id) => (id === instanceId(3) ? 'silent' : says('fine\n')));
+  test('ends as Undeliverable when its time is over, while the others have their results', async () => {
+    const { clock, ids, run } = await fleet(3, (id) => (id === instanceId(3) ? 'silent' : says('fine\n')));
     const begin = clock.now();
     const results = await run(ids);
     expect(results.map(({ status, details }) => [status, details])).toEqual([
       ['Success', 'Success'],
       ['Success', 'Success'],
-      ['Undeliverable', 'NoAnswer'],
+      ['Undeliverable', 'DeliveryTimedOut'],
     ]);
-    expect(called('CancelCommand')).toMatchObject([{ InstanceIds: [instanceId(3)] }]);
     expect(clock.now() - begin).toBeLessThan(800_000);
   });
 
-  test('is given up early when SSM itself still tries to reach it', async () => {
-    const { clock, base, ids, run } = await fleet(2, (id) => (id === instanceId(2) ? 'silent' : says('fine\n')));
+  test('is given up early, and its command cancelled, while SSM itself still tries to reach it', async () => {
+    const { clock, base, ids, run, called } = await fleet(2, (id) =>
+      id === instanceId(2) ? 'silent' : says('fine\n'),
+    );
     base.disconnect(instanceId(2));
     const begin = clock.now();
-    expect((await run(ids))[1]).toMatchObject({ status: 'Undeliverable' });
+    expect((await run(ids))[1]).toMatchObject({ status: 'Undeliverable', details: 'NoAnswer' });
+    expect(called('CancelCommand')).toMatchObject([{ InstanceIds: [instanceId(2)] }]);
     expect(clock.now() - begin).toBeLessThan(200_000);
   });
 
