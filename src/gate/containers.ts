@@ -42,11 +42,17 @@ function inspect(state: TargetState, expected: ExpectedContainer, look: HostLook
   if (!found) return isStable(state.stretch, law) ? fail('CONTAINER_MISSING') : { kind: 'absent' };
   if (found.digest !== expected.digest) return fail('WRONG_DIGEST');
   if (expected.id !== undefined && !sameId(expected.id, found.id)) return fail('CONTAINER_REPLACED');
+  if (finishedItsWork(state, found)) return { kind: 'same' };
   if (found.state === 'exited' || found.state === 'dead') return fail('CONTAINER_EXITED');
   const before = state.hosts.containers.find(({ service }) => service === expected.service);
   if (loops(state, before, found)) return fail('CONTAINER_RESTARTING');
   if (moved(before, found)) return compared(state) ? fail('CONTAINER_RESTARTED') : { kind: 'moved' };
   return { kind: found.state === 'running' ? 'same' : 'absent' };
+}
+
+/** A service that runs once and ends well beside the one that holds the port (Docker would restart any other). */
+function finishedItsWork({ target }: TargetState, { service, state, exitCode }: ContainerObservation): boolean {
+  return state === 'exited' && exitCode === 0 && service !== target.containers?.[0]?.service;
 }
 
 function sameId(one: string, other: string): boolean {

@@ -10,6 +10,11 @@ export function targetProblem(target: TargetId, sighting: Sighting): Problem {
   return finding(sighting.code, message, targetKey(target));
 }
 
+/** A target behind which containers are to be verified, but nobody knows which. */
+export function noContainers(target: TargetId): Problem {
+  return finding('CONTAINER_MISSING', 'Its host reported no container that could be watched.', targetKey(target));
+}
+
 /** A container that cannot be what serves, whatever the load balancer says. */
 export function containerProblem(
   code: string,

@@ -1,6 +1,6 @@
 import type { Problem } from '../problem.js';
 import { seeContainers, verified } from './containers.js';
-import { targetProblem } from './problems.js';
+import { noContainers, targetProblem } from './problems.js';
 import { isStable, type Law, type Stretch } from './rules.js';
 import { readSighting, type Sighting } from './sighting.js';
 import type { TargetHealth } from './target.js';
@@ -44,7 +44,7 @@ export function beginTarget(target: WatchedTarget, { policy, rules }: Law): Targ
     stretch: undefined,
     firstHealthyAt: undefined,
     hosts: { containers: [], firstRestarts: {}, comparedFrom: undefined, verifiedAt: undefined },
-    final: undefined,
+    final: target.containers?.length === 0 ? noContainers(target) : undefined,
   };
 }
 

@@ -16,7 +16,10 @@ export interface Change {
 /** A target that the gate decides on. Without `containers` the load balancer's word is the whole proof. */
 export interface WatchedTarget extends TargetId {
   readonly change: Change;
-  /** The containers that must run on its instance, the one that holds the target's port first. */
+  /**
+   * The containers that must run on its instance, the one that holds the target's port first; the others may also have
+   * ended with 0. An empty list fails: it would prove nothing.
+   */
   readonly containers?: readonly ExpectedContainer[];
 }
 

@@ -103,6 +103,16 @@ describe('the stretch', () => {
     );
   });
 
+  test('is not broken by an answer that arrives out of order', () => {
+    const observations = [
+      balancer(1, INITIAL),
+      ...answers(3, 11, HEALTHY),
+      balancer(5, UNHEALTHY),
+      balancer(13, HEALTHY),
+    ];
+    expect(stateAfter({ observations })).toBe('passed');
+  });
+
   test('is no proof of a moment long after it', () => {
     const observations = [balancer(1, INITIAL), ...answers(3, 13, HEALTHY)];
     expect(stateAfter({ observations, now: 23 })).toBe('passed');
@@ -278,6 +288,47 @@ describe('the containers behind a target', () => {
     ).toBe('waiting');
   });
 
+  test('nor does one that was asked for before it began, or before it was long enough', () => {
+    const early = { ...hosts(4), askedAt: 2000 };
+    expect(stateAfter({ watched, observations: [...served, early, ...until(15), hosts(15)] })).toBe('waiting');
+    const hasty = { ...hosts(34), askedAt: 20_000 };
+    const observations = [...served, hosts(4), ...until(33)];
+    expect(stateAfter({ policy: usual, watched, observations: [...observations, hasty] })).toBe('waiting');
+    expect(stateAfter({ policy: usual, watched, observations: [...observations, hosts(34)] })).toBe('passed');
+  });
+
+  test('the looks of a broken stretch do not verify the next one', () => {
+    const broken = [...served, hosts(3), ...until(13), balancer(14, UNHEALTHY), ...answers(15, 25, HEALTHY)];
+    expect(stateAfter({ watched, observations: [...broken, hosts(26)] })).toBe('waiting');
+    const verified = [
+      ...served,
+      hosts(3),
+      ...until(13),
+      hosts(13),
+      balancer(14, UNHEALTHY),
+      ...answers(15, 25, HEALTHY),
+    ];
+    expect(stateAfter({ watched, observations: verified })).toBe('waiting');
+  });
+
+  test('a container that does not run does not verify either', () => {
+    const paused = { state: 'paused' };
+    expect(stateAfter({ watched, observations: [...served, hosts(3, paused), ...until(13), hosts(14, paused)] })).toBe(
+      'waiting',
+    );
+  });
+
+  test('a container that is restarting or another one has restarted, whatever its count says', () => {
+    const stable = [...served, hosts(3), ...until(13)];
+    expect(failureOf(verdictOf({ watched, observations: [...stable, hosts(14, { state: 'restarting' })] }))).toBe(
+      'CONTAINER_RESTARTED',
+    );
+    const nameless = [target('registered', { containers: [{ service: 'web', digest: DIGEST }] })];
+    expect(
+      failureOf(verdictOf({ watched: nameless, observations: [...stable, hosts(14, { id: 'deadbeef0000' })] })),
+    ).toBe('CONTAINER_RESTARTED');
+  });
+
   test('a container that crashed three seconds after its first good answer is not success', () => {
     const crash = [...served, hosts(3), ...until(13), hosts(14, { restarts: 1, startedAt: 6 })];
     expect(failureOf(verdictOf({ watched, observations: crash }))).toBe('CONTAINER_RESTARTED');
@@ -330,6 +381,34 @@ describe('the containers behind a target', () => {
     expect(stateAfter({ watched: later, observations: [hosts(4, { digest: 'sha256:old' })] })).toBe('waiting');
   });
 
+  test('no known container is a failure, not a proof', () => {
+    expect(failureOf(verdictOf({ watched: [target('registered', { containers: [] })], observations: served }))).toBe(
+      'CONTAINER_MISSING',
+    );
+  });
+
+  test('a job beside the server may have done its work; the server itself may not', () => {
+    const beside = [
+      target('registered', {
+        containers: [
+          { service: 'web', digest: DIGEST },
+          { service: 'job', digest: DIGEST },
+        ],
+      }),
+    ];
+    const look = (seconds: number, exitCode: number) => ({
+      ...hosts(seconds),
+      containers: [container(), container({ service: 'job', state: 'exited', exitCode })],
+    });
+    expect(stateAfter({ watched: beside, observations: [...served, look(3, 0), ...until(13), look(14, 0)] })).toBe(
+      'passed',
+    );
+    expect(failureOf(verdictOf({ watched: beside, observations: [...served, look(3, 1)] }))).toBe('CONTAINER_EXITED');
+    expect(failureOf(verdictOf({ watched, observations: [...served, hosts(3, { state: 'exited' })] }))).toBe(
+      'CONTAINER_EXITED',
+    );
+  });
+
   test('every container of the host counts, not only the one with the port', () => {
     const two = [
       {
@@ -342,7 +421,10 @@ describe('the containers behind a target', () => {
         ],
       } as const,
     ];
-    const look = { ...hosts(3), containers: [container(), container({ service: 'api', id: 'a', state: 'exited' })] };
+    const look = {
+      ...hosts(3),
+      containers: [container(), container({ service: 'api', id: 'a', state: 'exited', exitCode: 1 })],
+    };
     expect(failureOf(verdictOf({ watched: two, observations: [...served, look] }))).toBe('CONTAINER_EXITED');
   });
 });

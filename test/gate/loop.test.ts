@@ -159,6 +159,14 @@ describe('a bad deploy', () => {
     expect(lines.at(-1)).toContain('Health checks failed with these codes: [502]');
   });
 
+  test('is asked about slowly until the load balancer could have changed its mind', async () => {
+    const groups = [{ arn: ARN, policy: usual, watched: [target('swapped')] }];
+    const { result, calls } = play((seconds) => (seconds < 60 ? HEALTHY : UNHEALTHY), { groups });
+    expect(await result).toMatchObject({ verdict: 'failed', waitedSeconds: 275 });
+    const during = calls.filter(({ at }) => at > 60 && at < 175);
+    expect(during.length).toBeLessThan(27);
+  });
+
   test('on a stopped instance fails at once', async () => {
     const { result } = play(() => ({ state: 'unused', reason: 'Target.InvalidState' }));
     expect(await result).toMatchObject({
@@ -294,6 +302,11 @@ describe('with containers to look at', () => {
       { reason: 'compare', at: 8 },
       { reason: 'verify', at: 20 },
     ]);
+  });
+
+  test('decides as soon as the second look is back', async () => {
+    const { result } = play(freshThenHealthy, { groups, look: () => [container()], lookSeconds: 1 });
+    expect(await result).toMatchObject({ verdict: 'passed', waitedSeconds: 21, targets: [{ verifiedAt: 20_000 }] });
   });
 
   test('finds a crash loop while the load balancer still waits, at most every ten seconds', async () => {

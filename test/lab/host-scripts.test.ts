@@ -21,6 +21,20 @@ storage: {filesystem: {rootdirectory: /var/lib/docker/registry}, delete: {enable
 http: {addr: '127.0.0.1:5000'}
 `;
 
+/** The least that prepare wants, for stories that end before a release is looked at. */
+const prepared = {
+  ...shop,
+  release: 'r1',
+  commit: 'abcdef',
+  slot: { name: 'blue', ports: {} },
+  bundle: 'none',
+  services: [],
+  resources: [],
+  envFiles: [],
+  requiredVariables: [],
+  minimumFreeMegabytes: 100,
+} as const;
+
 /** A root file system of a shell and a few commands, imported: an image of 4 MB without any registry to come from. */
 const tinyRoot = `
 mkdir -p /var/tmp/tiny && cd /var/tmp/tiny
@@ -35,7 +49,7 @@ interface Trial {
   readonly image: string;
   readonly database?: { readonly definition: string; readonly recreate?: boolean; readonly stateful?: boolean };
   readonly command?: string;
-  readonly environment?: { readonly [name: string]: string };
+  readonly restart?: string;
   readonly variables?: readonly string[];
   readonly minimumFreeMegabytes?: number;
 }
@@ -83,7 +97,7 @@ onHost('the scripts on a host', () => {
     return [api, { ...common, name: 'db', role: 'pinned', image: images.v1, stateful: true, ...database }];
   }
 
-  function models({ image, database, command, environment }: Trial) {
+  function models({ image, database, command, restart = 'no' }: Trial) {
     const labels = { 'ec2-compose-deploy.app': 'shop', 'ec2-compose-deploy.environment': 'production' };
     const db = {
       image: images.v1,
@@ -96,11 +110,12 @@ onHost('the scripts on a host', () => {
     };
     const api = {
       image,
+      restart,
       init: true,
       command: ['sh', '-c', command ?? 'exec sleep 100000'],
       ports: ['9080:8080'],
       networks: { default: {} },
-      environment: { RELEASE: '${DEPLOY_RELEASE} ${DEPLOY_SLOT}', ...environment },
+      environment: { RELEASE: '${DEPLOY_RELEASE} ${DEPLOY_SLOT}' },
       labels: { ...labels, 'ec2-compose-deploy.service': 'api', 'ec2-compose-deploy.release': '${DEPLOY_RELEASE}' },
     };
     return {
@@ -141,8 +156,8 @@ onHost('the scripts on a host', () => {
   test(
     'a first deploy that fails goes back to nothing',
     async () => {
-      const prepared = await prepare({ release: 'r0', image: images.v1 });
-      expect(prepared.report).toMatchObject({ ok: true, verb: 'prepare', release: 'r0', current: '', containers: [] });
+      const first = await prepare({ release: 'r0', image: images.v1 });
+      expect(first.report).toMatchObject({ ok: true, verb: 'prepare', release: 'r0', current: '', containers: [] });
       expect((await swap('r0')).report).toMatchObject({ ok: true, containers: [{ service: 'api', state: 'running' }] });
       const reverted = await run('revert', { to: undefined, slot: 'blue' });
       expect(reverted.report).toMatchObject({ ok: true, containers: [], facts: { nothingToGoBackTo: true } });
@@ -155,8 +170,8 @@ onHost('the scripts on a host', () => {
     'a release is prepared, swapped in, verified and committed; a second one replaces it and is reverted',
     async () => {
       const database = { definition: 'd1' };
-      const prepared = await prepare({ release: 'r1', image: images.v1, database });
-      expect(prepared.report.pinned).toEqual([{ service: 'db', state: 'missing' }]);
+      const first = await prepare({ release: 'r1', image: images.v1, database });
+      expect(first.report.pinned).toEqual([{ service: 'db', state: 'missing' }]);
       const swapped = await swap('r1');
       expect(swapped.report.pinned).toEqual([{ service: 'db', state: 'started' }]);
       expect(swapped.report.containers).toMatchObject([
@@ -267,10 +282,27 @@ onHost('the scripts on a host', () => {
       await swap('r6');
       const { report, stderr } = await verify('r6', images.v2);
       expect(codes(report)).toEqual(['CONTAINER_EXITED']);
-      expect(report.problems[0]).toMatchObject({ where: 'api', cause: 'no "database" here ' });
+      expect(report.problems[0]).toMatchObject({ where: 'api', cause: 'no "database" here' });
       expect(stderr).toContain('api: no "database" here');
       await run('revert', { to: undefined, slot: 'blue' });
       expect(codes((await verify('r6', images.v2)).report)).toEqual(['CONTAINER_MISSING']);
+    },
+    storyMilliseconds,
+  );
+
+  test(
+    'a service that is started again and again is a crash loop',
+    async () => {
+      await prepare({ release: 'r7', image: images.v2, command: 'exit 3', restart: 'always' });
+      await swap('r7');
+      await instance.shell(
+        `until docker inspect -f '{{.State.Status}}' $(docker ps -aq) | grep restarting; do sleep 0.2; done`,
+      );
+      const { report } = await verify('r7', images.v2);
+      expect(codes(report)).toEqual(['CONTAINER_RESTARTING']);
+      expect(report.problems[0]?.message).toBe('api restarts in a loop; it exited with 3.');
+      expect(report.containers[0]?.restarts).toBeGreaterThan(0);
+      await run('revert', { to: undefined, slot: 'blue' });
     },
     storyMilliseconds,
   );
@@ -281,7 +313,7 @@ onHost('the scripts on a host', () => {
       await swap('r1');
       const committed = await run('commit', { release: 'r4', keep: 1, repositories: [`${registry}/shop`] });
       expect(committed.report).toMatchObject({ ok: true, current: 'r4' });
-      expect((await instance.shell(`ls ${home}/releases`)).split('\n')).toEqual(['r1', 'r4', 'r6']);
+      expect((await instance.shell(`ls ${home}/releases`)).split('\n')).toEqual(['r1', 'r4', 'r7']);
       expect(committed.report.facts.prunedReleases).toBeGreaterThanOrEqual(2);
       expect(await id('shop-blue')).not.toBe('');
     },
@@ -333,6 +365,94 @@ onHost('the scripts on a host', () => {
       expect(stopped.code).toBe(1);
       expect(readReport(stopped.stdout)?.problems).toMatchObject([{ code: 'HOST_INTERRUPTED' }]);
       expect(await instance.shell('ps -C sleep -o args= | grep -c "sleep 55" || true')).toBe('0');
+    },
+    storyMilliseconds,
+  );
+
+  test(
+    'a report of many findings is cut to what the service keeps, and stays readable',
+    async () => {
+      const noise = `
+for i in $(seq 40); do
+problem "CODE_$i" "Somebody's \\"text\\" \\\\ $(printf 'with\\ttabs\\nand caf\\303\\251 %0500d' "$i")" 'why' 'how' "svc-$i"
+containers+=('{"service":"s","id":"i","digest":"sha256:${'a'.repeat(64)}","state":"running","health":"","startedAt":1,"restarts":0,"exitCode":0}')
+done`;
+      const ended = await instance.script(`${hostCommand('status', shop).trimEnd()}${noise}\n`);
+      const report = readReport(ended.stdout);
+      expect(ended.stdout.trimEnd().length).toBeLessThanOrEqual(2000);
+      expect(report?.problems[0]?.message).toMatch(/^Somebody's "text" \\ with tabs and caf\?\? 0/);
+      expect(report?.facts.omitted).toBeGreaterThan(50);
+    },
+    storyMilliseconds,
+  );
+
+  test(
+    'a host that lacks everything hears it at once, with the commands that install it',
+    async () => {
+      const programs = '/usr/bin/aws /usr/libexec/docker/cli-plugins/docker-compose';
+      await instance.shell(`for f in ${programs}; do mv $f $f.away; done`);
+      const { report } = await run('preflight', {});
+      await instance.shell(`for f in ${programs}; do mv $f.away $f; done`);
+      expect(codes(report)).toEqual(['HOST_AWS_CLI_MISSING', 'HOST_COMPOSE_MISSING']);
+      expect(report.problems.map(({ fix }) => fix)).toEqual([
+        'apt-get update && apt-get install -y awscli',
+        expect.stringContaining('apt-get install -y docker-compose'),
+      ]);
+      await instance.shell('mv /var/run/docker.sock /var/run/away.sock');
+      const down = await run('preflight', {});
+      await instance.shell('mv /var/run/away.sock /var/run/docker.sock');
+      expect(codes(down.report)).toEqual(['HOST_DOCKER_DOWN']);
+      expect((await run('preflight', {})).report).toMatchObject({ ok: true, facts: { compose: expect.any(String) } });
+    },
+    storyMilliseconds,
+  );
+
+  test(
+    'a host whose role may not pull says so, and keeps no password',
+    async () => {
+      const absent = `127.0.0.1:5000/shop@sha256:${'1'.repeat(64)}`;
+      const registry = { host: '127.0.0.1:5000', region: 'eu-central-1' };
+      await prepare({ release: 'r8', image: images.v1 });
+      await instance.shell(`sed -i 's#|rolled|[^|]*|#|rolled|${absent}|#' ${home}/releases/r8/host/services`);
+      const { report } = await run('swap', { release: 'r8', slot: 'blue', registry });
+      expect(codes(report)).toEqual(['HOST_REGISTRY_DENIED']);
+      expect(report.problems[0]?.cause).toMatch(/credentials/i);
+      expect(await instance.shell('ls -A /root/.docker 2>/dev/null || true; ls -A /run | grep ^tmp || true')).toBe('');
+    },
+    storyMilliseconds,
+  );
+
+  test(
+    'a full disk does not take the report away',
+    async () => {
+      const full = '/opt/ec2-compose-deploy/full/production';
+      await instance.shell(
+        `mkdir -p ${full} && mount -t tmpfs -o size=32k none ${full} && head -c 1M /dev/zero >${full}/fill || true`,
+      );
+      const ended = await instance.script(hostCommand('prepare', { ...prepared, app: 'full', project: 'full' }));
+      const report = readReport(ended.stdout);
+      expect(report && codes(report)).toEqual(['HOST_DISK_FULL']);
+      expect(report?.problems[0]?.message).toBe(`${full} has 0 MB free; a deploy wants 100 MB.`);
+      await instance.shell(`umount ${full}`);
+    },
+    storyMilliseconds,
+  );
+
+  test(
+    'the scripts are clean for shellcheck',
+    async () => {
+      const check = (text: string) => instance.shell('shellcheck -', text);
+      await expect(check('#!/bin/bash\necho $1\n')).rejects.toThrow('SC2086');
+      const scripts = [
+        hostCommand('preflight', shop),
+        hostCommand('prepare', prepared),
+        hostCommand('swap', { ...shop, release: 'r1', slot: 'blue' }),
+        hostCommand('verify', { ...shop, release: 'r1', slot: 'blue', images: {}, web: [] }),
+        hostCommand('commit', { ...shop, release: 'r1', repositories: [] }),
+        hostCommand('revert', { ...shop, to: 'r1', slot: 'blue' }),
+        hostCommand('status', shop),
+      ];
+      for (const script of scripts) expect(await check(script)).toBe('');
     },
     storyMilliseconds,
   );

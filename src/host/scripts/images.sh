@@ -20,9 +20,11 @@ uses_credential_helper() {
   ! command -v aws >/dev/null && command -v docker-credential-ecr-login >/dev/null
 }
 
+# The password is only ever in a variable and a pipe.
 aws_login() {
-  timeout --foreground "$login_seconds" aws ecr get-login-password --region "${arg[registryRegion]}" |
-    timeout --foreground "$login_seconds" docker login --username AWS --password-stdin "${arg[registryHost]}"
+  local password
+  password=$(timeout --foreground "$login_seconds" aws ecr get-login-password --region "${arg[registryRegion]}") || return 1
+  printf '%s' "$password" | timeout --foreground "$login_seconds" docker login --username AWS --password-stdin "${arg[registryHost]}"
 }
 
 login() {

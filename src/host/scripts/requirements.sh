@@ -63,11 +63,12 @@ check_architecture() {
     problem HOST_ARCHITECTURE "The images are built for ${arg[architecture]}, this host is $host." '' 'Build for the platform of the hosts (input platforms).'
 }
 
-# Docker's own disk, and /opt where the release is extracted to.
+# Docker's own disk, and the one that releases are extracted to.
 check_disk() {
-  local docker_root directory free wanted
+  local docker_root directory free wanted here=/opt
+  [[ ! -d $base ]] || here=$base
   docker_root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null) || docker_root=/var/lib/docker
-  for directory in "$docker_root" /opt; do
+  for directory in "$docker_root" "$here"; do
     wanted=${arg[minimumFreeMegabytes]}
     [[ $directory == "$docker_root" ]] || wanted=$((wanted < 100 ? wanted : 100))
     free=$(free_megabytes "$directory")

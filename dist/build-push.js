@@ -1,0 +1,3 @@
+import { buildPush } from './index.js';
+
+await buildPush();

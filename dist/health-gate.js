@@ -1,0 +1,3 @@
+import { healthGate } from './index.js';
+
+await healthGate();

@@ -1,0 +1,3 @@
+import { rollout } from './index.js';
+
+await rollout();
