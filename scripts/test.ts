@@ -2,10 +2,12 @@
  * All tests: first what needs no engine, then the lab's, one file after the other because they share the machine. The last
  * line is `tests: N passed, N failed, N skipped`.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { useEngine } from '../lab/engine/engine.js';
+import { labImages } from '../lab/engine/images.js';
 import { root } from './metadata.js';
 
 interface Counts {
@@ -16,6 +18,15 @@ interface Counts {
 
 const ENGINE_TESTS = 'test/(lab|agent)/';
 const directory = mkdtempSync(join(tmpdir(), 'test-'));
+const running = new Set<ChildProcess>();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    for (const child of running) child.kill(signal);
+  });
+}
+
+const say = (line: string) => console.log(line);
+const engine = await useEngine(say);
 
 async function jest(args: readonly string[]): Promise<Counts> {
   const report = join(directory, `${Math.random()}.json`);
@@ -28,11 +39,20 @@ async function jest(args: readonly string[]): Promise<Counts> {
     `--outputFile=${report}`,
     ...args,
   ];
-  const env = { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' };
+  const env = {
+    ...process.env,
+    ...engine.docker.env,
+    LAB_HOST_IMAGE: images.host,
+    AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
+  };
   const code = await new Promise<number>((resolve, reject) => {
     const child = spawn(process.execPath, words, { cwd: root, env, stdio: ['ignore', 'ignore', 'inherit'] });
+    running.add(child);
     child.on('error', reject);
-    child.on('close', (status) => resolve(status ?? 1));
+    child.on('close', (status) => {
+      running.delete(child);
+      resolve(status ?? 1);
+    });
   });
   return readCounts(report, code);
 }
@@ -52,15 +72,22 @@ function readCounts(report: string, code: number): Counts {
   }
 }
 
-const selection = process.argv.slice(2);
-const parts =
-  selection.length > 0
-    ? [await jest(selection)]
-    : [
-        await jest([`--testPathIgnorePatterns=${ENGINE_TESTS}`]),
-        await jest(['--runInBand', `--testPathPatterns=${ENGINE_TESTS}`]),
-      ];
-rmSync(directory, { recursive: true, force: true });
+/** Without a selection: what needs no host with several processes, then the hosts' tests one file after the other. */
+async function runAll(selection: readonly string[]): Promise<Counts[]> {
+  if (selection.length > 0) return [await jest(selection)];
+  const rest = await jest([`--testPathIgnorePatterns=${ENGINE_TESTS}`]);
+  return [rest, await jest(['--runInBand', `--testPathPatterns=${ENGINE_TESTS}`])];
+}
+
+let parts: Counts[] = [];
+let images = { host: '' };
+try {
+  images = await labImages(engine.docker, say);
+  parts = await runAll(process.argv.slice(2));
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+  await engine.release();
+}
 const sum = (key: keyof Counts) => parts.reduce((total, part) => total + part[key], 0);
 console.log(`tests: ${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
 process.exitCode = sum('failed') === 0 && sum('passed') > 0 ? 0 : 1;

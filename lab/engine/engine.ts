@@ -42,7 +42,7 @@ export async function useEngine(say: Say): Promise<Engine> {
     forgetDeadUsers(files.users);
     if (!(await answers(docker))) await start(files, docker);
     writeFileSync(join(files.users, String(process.pid)), '');
-    return { docker, release: () => withLock('engine', () => leave(files)) };
+    return { docker, release: () => withLock('engine', () => leave(files, docker)) };
   });
 }
 
@@ -114,10 +114,11 @@ async function start(files: EngineFiles, docker: Docker): Promise<void> {
 }
 
 /** Stops the engine when no other live process uses it. */
-async function leave(files: EngineFiles): Promise<void> {
+async function leave(files: EngineFiles, docker: Docker): Promise<void> {
   rmSync(join(files.users, String(process.pid)), { force: true });
   forgetDeadUsers(files.users);
   if (readdirSync(files.users).length > 0) return;
+  await removeContainers(docker);
   const pid = readPid(files.pid);
   if (pid !== undefined && isAlive(pid)) {
     process.kill(pid, 'SIGTERM');
@@ -129,6 +130,14 @@ async function leave(files: EngineFiles): Promise<void> {
   }
   await unmountLeftovers(files.exec);
   if (existsSync(files.before)) await restoreNetwork(JSON.parse(readFileSync(files.before, 'utf8')) as NetworkBefore);
+}
+
+/** Nobody else uses this engine, so whatever is still in it was left by something that died. */
+async function removeContainers(docker: Docker): Promise<void> {
+  const { stdout } = await docker.attempt(['ps', '-aq']);
+  const containers = stdout.split('\n').filter(Boolean);
+  if (containers.length > 0) await docker.attempt(['rm', '-f', '-v', ...containers]);
+  await docker.attempt(['network', 'prune', '-f']);
 }
 
 /** An engine leaves the mount of the default network namespace behind. */

@@ -27,14 +27,16 @@ aws_login() {
   printf '%s' "$password" | timeout --foreground "$login_seconds" docker login --username AWS --password-stdin "${arg[registryHost]}"
 }
 
+logged_in=''
+
 login() {
-  [[ -n ${arg[registryHost]} ]] || return 0
+  if [[ -z ${arg[registryHost]} || -n $logged_in ]]; then return 0; fi
   if uses_credential_helper; then
     grep -qs ecr-login "$DOCKER_CONFIG/config.json" ||
       printf '{"credHelpers":{"%s":"ecr-login"}}' "${arg[registryHost]}" >"$DOCKER_CONFIG/config.json"
     return 0
   fi
-  with_retries 0 aws_login && return 0
+  if with_retries 0 aws_login; then logged_in=true && return 0; fi
   problem HOST_REGISTRY_DENIED "The host cannot log in to ${arg[registryHost]}." "$(decisive_lines)" \
     'Give the instance a role with ecr:GetAuthorizationToken and the pull actions on the repository.'
   return 1

@@ -13,6 +13,13 @@ check_ports() {
   done < <(table ports)
 }
 
+# Without a look at its architecture: it holds files, and nothing of it ever runs.
+pull_bundle() {
+  if [[ -d $base/releases/$release ]] || has_image "${arg[bundle]}"; then return 0; fi
+  if login; then pull "${arg[bundle]}" || true; fi
+  stop_if_problems
+}
+
 # Under a name of its own first: a directory in releases/ is whole.
 extract_bundle() {
   local target=$base/releases/$release part=$base/releases/.part-$release id
@@ -89,8 +96,7 @@ check_requirements
 check_ports
 stop_if_problems
 lock
-[[ -d $base/releases/$release ]] || pull_missing <<<"${arg[bundle]}"
-stop_if_problems
+pull_bundle
 extract_bundle
 write_tables
 if check_variables; then check_models; fi
