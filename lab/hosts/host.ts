@@ -31,7 +31,7 @@ export function newInstanceId(): string {
  * What a Docker daemon inside a container needs. Where the machine itself lacks a capability `--privileged` is refused
  * ("unable to apply caps"), so the second set asks for all but that one.
  */
-const PRIVILEGES: readonly (readonly string[])[] = [
+export const PRIVILEGES: readonly (readonly string[])[] = [
   ['--privileged'],
   [
     ...['--cap-add', 'ALL', '--cap-drop', 'SYS_RESOURCE'],

@@ -23,6 +23,9 @@ const DELIVERY_SECONDS = 120;
 const GRACE_SECONDS = 30;
 /** SSM publishes no quota for polling; one call for 50 hosts every 2 s was never seen to be too much. */
 const POLL_SECONDS = 2;
+/** Most commands end within a second: the first look comes after this share of the interval, later ones grow up to it. */
+const FIRST_POLL = 0.25;
+const POLL_GROWTH = 1.5;
 const SLOWEST_POLL_SECONDS = 16;
 /** Besides the SDK's own attempts, of a call that is throttled or gets no answer. */
 const ATTEMPTS = 5;
@@ -153,10 +156,10 @@ async function follow(world: Wiring, part: Part, command: Command): Promise<Host
   const isOpen = (host: string) => !silent.has(host) && !isOver(seen.get(host));
   const open = () => command.hosts.filter(isOpen);
   try {
-    for (let wait = world.pollSeconds; open().length > 0; ) {
+    for (let wait = world.pollSeconds * FIRST_POLL; open().length > 0; ) {
       await world.clock.sleep(wait * 1000, part.signal);
       const found = await list(world, command.id);
-      wait = found ? world.pollSeconds : Math.min(wait * 2, SLOWEST_POLL_SECONDS);
+      wait = found ? Math.min(wait * POLL_GROWTH, world.pollSeconds) : nextAfterFailure(wait, world.pollSeconds);
       for (const invocation of found ?? []) seen.set(invocation.instance, invocation);
       const seconds = (world.clock.now() - sentAt) / 1000;
       const late = open().filter((host) => seconds > patienceSeconds(seen.get(host), part));
@@ -169,6 +172,10 @@ async function follow(world: Wiring, part: Part, command: Command): Promise<Host
   }
   const over = [...seen.values()].filter((invocation) => isOver(invocation));
   return [...(await readAll(world, command.id, over)), ...[...silent].map((host) => unreached(host, 'NoAnswer'))];
+}
+
+function nextAfterFailure(wait: number, pollSeconds: number): number {
+  return Math.min(Math.max(wait, pollSeconds) * 2, SLOWEST_POLL_SECONDS);
 }
 
 function isOver(invocation: Invocation | undefined): boolean {

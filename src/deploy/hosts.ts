@@ -63,7 +63,7 @@ export function deployChange(options: DeployOptions, release: BuiltRelease, worl
   const web = release.compiled.web.map(({ service }) => service);
   return {
     apply: (hosts) => world.hosts.swap(ids(hosts), { ...slot, registry: registryOf(options, release) }, world.signal),
-    look: (hosts) => world.hosts.verify(ids(hosts), { ...slot, images, web }, world.signal),
+    look: (hosts, signal) => world.hosts.verify(ids(hosts), { ...slot, images, web }, signal),
     digest: (_host, service) => digestIn(images[service] ?? ''),
     web,
   };
@@ -84,9 +84,9 @@ export function revertChange(
       perRelease(hosts, before, (to, some) =>
         world.hosts.revert(ids(some), { ...app, to, slot: SLOT, registry }, world.signal),
       ),
-    look: (hosts) =>
+    look: (hosts, signal) =>
       perRelease(hosts, before, (to, some) =>
-        world.hosts.verify(ids(some), { ...app, release: to ?? '', slot: SLOT, images: {}, web }, world.signal),
+        world.hosts.verify(ids(some), { ...app, release: to ?? '', slot: SLOT, images: {}, web }, signal),
       ),
     digest: () => undefined,
     web,

@@ -1,8 +1,9 @@
 import { formatDuration } from '../duration.js';
-import { gate } from '../gate/loop.js';
+import { gate, type Inspect } from '../gate/loop.js';
 import type { ContainerObservation, ExpectedContainer, TargetProof, WatchedTarget } from '../gate/watched.js';
 import type { HostOutcome } from '../host/hosts.js';
 import { clusterProblems } from '../host/hosts.js';
+import type { Log } from '../log.js';
 import { type Problem, ProblemsError } from '../problem.js';
 import type { FleetHost } from './fleet.js';
 import type { Plan } from './plan.js';
@@ -14,7 +15,7 @@ export interface Change {
   /** Replaces the containers; one outcome a host. */
   apply(hosts: readonly FleetHost[]): Promise<readonly HostOutcome[]>;
   /** Looks at the containers that run now; one outcome a host. */
-  look(hosts: readonly FleetHost[]): Promise<readonly HostOutcome[]>;
+  look(hosts: readonly FleetHost[], signal: AbortSignal): Promise<readonly HostOutcome[]>;
   /** The digest that a service must run on a host, where it is known before the host says. */
   digest(host: FleetHost, service: string): string | undefined;
   /** The services that hold the targets' ports. */
@@ -123,7 +124,7 @@ async function gateWave(
     watched: wave.flatMap((host) => watchedTargets(host, group.arn, change, outcomes, { kind, at })),
   }));
   const { targetGroups, clock, random, log, signal } = world;
-  const inspect = async () => observations(await change.look(wave));
+  const inspect: Inspect = async (_reason, signal) => observations(await change.look(wave, signal), log);
   const result = await gate({ groups, targetGroups, inspect, clock, random, log, signal });
   if (result.verdict === 'passed') return { state: 'proven', targets: result.targets };
   return { state: 'failed', problems: result.problems, targets: result.targets };
@@ -148,10 +149,11 @@ function watchedTargets(
     .map(({ instance, port }) => ({ instance, port, change: epoch, containers: webFirst }));
 }
 
-/** A host that could not be looked at says nothing about its containers: the gate asks again. */
-function observations(outcomes: readonly HostOutcome[]): ContainerObservation[] {
-  const silent = outcomes.filter(({ report }) => !report);
-  if (silent.length > 0) throw new ProblemsError(clusterProblems(silent));
+/** A host that could not be looked at says nothing; its containers stay unconfirmed, and the gate asks again. */
+function observations(outcomes: readonly HostOutcome[], log: Log): ContainerObservation[] {
+  for (const { code, message, where = '' } of clusterProblems(outcomes.filter(({ report }) => !report))) {
+    log.info(`${where}: could not look at the containers (${code}: ${message})`);
+  }
   return outcomes.flatMap(({ instance, report }) =>
     (report?.containers ?? []).map((container) => ({ ...container, instance })),
   );

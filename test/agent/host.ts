@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Hub, startAgentHub } from '../../lab/agent/hub.js';
 import { type Docker, dockerWith } from '../../lab/engine/docker.js';
+import { PRIVILEGES } from '../../lab/hosts/host.js';
 import { type LabClock, realClock } from '../../lab/model/clock.js';
 import { Instances } from '../../lab/model/instances.js';
 
@@ -44,14 +45,26 @@ const FIRST_PROCESS = ['bash', '-c', 'trap "exit 0" TERM; sleep infinity & wait'
 export async function startTestHost(options: TestHostOptions = {}): Promise<TestHost> {
   const docker = dockerWith({});
   const name = `run-command-host-${process.pid}-${randomBytes(3).toString('hex')}`;
-  const image = process.env.LAB_HOST_IMAGE ?? 'labhost';
-  await docker(['run', '-d', '--rm', '--privileged', '--name', name, image, ...FIRST_PROCESS]);
+  const image = process.env.LAB_HOST_IMAGE;
+  if (!image) throw new Error('There is no host image. Run it with: npm test -- test/agent');
   try {
+    await runPrivileged(docker, name, image);
     return await connect(docker, name, options);
   } catch (error) {
     await docker.attempt(['rm', '-f', '-v', name]);
     throw error;
   }
+}
+
+async function runPrivileged(docker: Docker, name: string, image: string): Promise<void> {
+  let refusal = '';
+  for (const privileges of PRIVILEGES) {
+    const started = await docker.attempt(['run', '-d', ...privileges, '--name', name, image, ...FIRST_PROCESS]);
+    if (started.code === 0) return;
+    refusal = started.stderr;
+    await docker.attempt(['rm', '-f', '-v', name]);
+  }
+  throw new Error(refusal);
 }
 
 async function connect(docker: Docker, name: string, options: TestHostOptions): Promise<TestHost> {

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { PRIVILEGES } from '../../lab/hosts/host.js';
 
 export interface Ended {
   readonly code: number;
@@ -16,25 +17,22 @@ export interface HostContainer {
   close(): Promise<void>;
 }
 
-/** What Docker needs where the machine refuses --privileged as a whole. */
-const unprivileged =
-  '--cap-add ALL --cap-drop SYS_RESOURCE --security-opt seccomp=unconfined --security-opt apparmor=unconfined ' +
-  '--security-opt systempaths=unconfined --cgroupns host -v /sys/fs/cgroup:/sys/fs/cgroup:rw';
-
-/** HOST_CONTAINER names one that runs already; else one is started from the image HOST_IMAGE. Undefined without either. */
-export async function openHostContainer(): Promise<HostContainer | undefined> {
+/** HOST_CONTAINER names one that runs already; else one is started from the lab's host image. */
+export async function openHostContainer(): Promise<HostContainer> {
   const given = process.env.HOST_CONTAINER;
   if (given) return handle(given, async () => {});
-  const image = process.env.HOST_IMAGE ?? 'labhost';
-  if ((await docker(['image', 'inspect', image])).code !== 0) return undefined;
+  const image = process.env.LAB_HOST_IMAGE;
+  if (!image) throw new Error('There is no host image. Run it with: npm test -- test/lab/host-scripts');
   const name = `host-scripts-${process.pid}`;
   const remove = async () => void (await docker(['rm', '-f', '-v', name]));
-  for (const rights of [['--privileged'], [...unprivileged.split(' '), '--device-cgroup-rule', 'a *:* rwm']]) {
-    const started = await docker(['run', '-d', '--name', name, ...rights, '--entrypoint', 'dockerd', image]);
+  let refusal = '';
+  for (const privileges of PRIVILEGES) {
+    const started = await docker(['run', '-d', '--name', name, ...privileges, '--entrypoint', 'dockerd', image]);
     if (started.code === 0) return handle(name, remove);
+    refusal = started.stderr;
     await remove();
   }
-  throw new Error(`No container can be started from ${image}.`);
+  throw new Error(`No container can be started from ${image}: ${refusal}`);
 }
 
 function handle(name: string, close: () => Promise<void>): HostContainer {
