@@ -13,12 +13,16 @@ import { type ActionRun, runAction } from './runner.js';
 
 const HOSTS = 2;
 const REQUESTS_PER_SECOND = 50;
-/** Long enough for the example to boot, short enough for a demo; without it the target group's numbers give 2 minutes. */
-const HEALTH_TIMEOUT = '30s';
+/** Version 3 never becomes healthy: the target group's numbers would give it two minutes to show that. */
+const SHORT_HEALTH_TIMEOUT = '15s';
+/** Open requests of the example take milliseconds; AWS's default of 300 s is for those that take minutes. */
+const DEREGISTRATION_DELAY_SECONDS = 3;
 
 interface Chapter {
   readonly title: string;
   readonly buildArgs: string;
+  /** Empty: computed from the target group. */
+  readonly healthTimeout: string;
   readonly expected: { readonly outcome: string; readonly version: string };
   readonly underLoad: boolean;
 }
@@ -27,18 +31,21 @@ const chapters: readonly Chapter[] = [
   {
     title: 'version 1, the first deploy',
     buildArgs: 'APP_VERSION=1',
+    healthTimeout: '',
     expected: { outcome: 'succeeded', version: '1' },
     underLoad: false,
   },
   {
     title: 'version 2 rolls over it',
     buildArgs: 'APP_VERSION=2',
+    healthTimeout: '',
     expected: { outcome: 'succeeded', version: '2' },
     underLoad: true,
   },
   {
     title: 'version 3 answers 500 on its health path',
     buildArgs: 'APP_VERSION=3\nBREAK=health',
+    healthTimeout: SHORT_HEALTH_TIMEOUT,
     expected: { outcome: 'rolled-back', version: '2' },
     underLoad: true,
   },
@@ -63,7 +70,7 @@ let lab: Lab | undefined;
 try {
   prepareWorkspace();
   lab = await startLab({ hosts: HOSTS, say: (line) => console.log(`lab  ${line}`), signal: ending.signal });
-  const stack = await createStack(lab, { deregistrationDelaySeconds: 5 });
+  const stack = await createStack(lab, { deregistrationDelaySeconds: DEREGISTRATION_DELAY_SECONDS });
   console.log(`lab  ${HOSTS} hosts behind ${stack.url}, ready after ${elapsed(started)} s`);
   const told: Told[] = [];
   for (const chapter of chapters) told.push(await tell(lab, stack, chapter));
@@ -106,14 +113,14 @@ async function tell(lab: Lab, stack: Stack, chapter: Chapter): Promise<Told> {
   return { chapter, run, seconds, versions: await versionsOn(lab), load: result };
 }
 
-function inputsFor(stack: Stack, { buildArgs }: Chapter): { [name: string]: string } {
+function inputsFor(stack: Stack, { buildArgs, healthTimeout }: Chapter): { [name: string]: string } {
   return {
     app: 'shop',
     'target-group': `${stack.name}-web`,
     'ecr-repository': stack.name,
     'compose-file': 'compose.production.yaml',
     'build-args': buildArgs,
-    'health-timeout': HEALTH_TIMEOUT,
+    'health-timeout': healthTimeout,
   };
 }
 

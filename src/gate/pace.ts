@@ -13,6 +13,8 @@ const LONGEST_BACKOFF_MS = 8_000;
 const JITTER = 0.1;
 /** Looks at hosts are commands through SSM: no more often than this while something is not healthy. */
 const HOST_LOOK_MS = 10_000;
+/** The first of the two looks: every second that it comes later, the verdict comes later. */
+const COMPARE_LOOK_MS = 1_000;
 /** When a look brought no answer that was needed. */
 const HOST_RETRY_MS = 5_000;
 
@@ -83,7 +85,7 @@ export type LookReason = 'unhealthy' | 'compare' | 'verify';
 export function lookDue(watches: readonly Watch[], now: number, lastAskedAt: number): LookReason | undefined {
   const reason = lookWanted(watches, now);
   if (!reason) return undefined;
-  const spacing = { unhealthy: HOST_LOOK_MS, compare: FAST_POLL_MS, verify: HOST_RETRY_MS }[reason];
+  const spacing = { unhealthy: HOST_LOOK_MS, compare: COMPARE_LOOK_MS, verify: HOST_RETRY_MS }[reason];
   return now - lastAskedAt >= spacing ? reason : undefined;
 }
 
