@@ -16,7 +16,7 @@ const REQUESTS_PER_SECOND = 50;
 /** Version 3 never becomes healthy: the target group's numbers would give it two minutes to show that. */
 const SHORT_HEALTH_TIMEOUT = '15s';
 /** Open requests of the example take milliseconds; AWS's default of 300 s is for those that take minutes. */
-const DEREGISTRATION_DELAY_SECONDS = 3;
+const DEREGISTRATION_DELAY_SECONDS = 2;
 
 interface Chapter {
   readonly title: string;

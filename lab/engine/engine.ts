@@ -27,6 +27,9 @@ const START_PATIENCE_MILLISECONDS = 60_000;
 const STOP_PATIENCE_MILLISECONDS = 60_000;
 const LOOK_MILLISECONDS = 100;
 
+/** How often this process has asked for the engine: each use is one user. */
+let uses = 0;
+
 /** The machine's own engine where one answers; otherwise one with a data root, socket and configuration of its own. */
 export async function useEngine(say: Say): Promise<Engine> {
   const own = dockerWith({});
@@ -41,8 +44,10 @@ export async function useEngine(say: Say): Promise<Engine> {
     const docker = dockerWith(engineEnvironment(files, programs.path, programs.plugins));
     forgetDeadUsers(files.users);
     if (!(await answers(docker))) await start(files, docker);
-    writeFileSync(join(files.users, String(process.pid)), '');
-    return { docker, release: () => withLock('engine', () => leave(files, docker)) };
+    uses += 1;
+    const user = join(files.users, `${process.pid}.${uses}`);
+    writeFileSync(user, '');
+    return { docker, release: () => withLock('engine', () => leave(files, docker, user)) };
   });
 }
 
@@ -113,9 +118,9 @@ async function start(files: EngineFiles, docker: Docker): Promise<void> {
   }
 }
 
-/** Stops the engine when no other live process uses it. */
-async function leave(files: EngineFiles, docker: Docker): Promise<void> {
-  rmSync(join(files.users, String(process.pid)), { force: true });
+/** Stops the engine when nobody else uses it. */
+async function leave(files: EngineFiles, docker: Docker, user: string): Promise<void> {
+  rmSync(user, { force: true });
   forgetDeadUsers(files.users);
   if (readdirSync(files.users).length > 0) return;
   await removeContainers(docker);
@@ -150,7 +155,7 @@ async function unmountLeftovers(folder: string): Promise<void> {
 
 function forgetDeadUsers(users: string): void {
   for (const name of readdirSync(users)) {
-    if (!isAlive(Number(name))) rmSync(join(users, name), { force: true });
+    if (!isAlive(Number.parseInt(name, 10))) rmSync(join(users, name), { force: true });
   }
 }
 

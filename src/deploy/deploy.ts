@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { type Problem, ProblemsError } from '../problem.js';
 import { releaseId } from '../release/release-id.js';
 import { type BuiltRelease, build } from './build.js';
-import { commit, deployChange, prepare, type ServingReleases } from './hosts.js';
+import { type Before, commit, deployChange, prepare } from './hosts.js';
 import type { DeployOptions } from './options.js';
 import { describePlan, makePlan, type Plan } from './plan.js';
 import { type Resolved, resolve } from './resolve.js';
@@ -47,10 +47,10 @@ class Run {
     if (this.#options.dryRun) return this.end('unchanged', []);
     const release = await this.#phase('build', 'Build and push', () => this.#build(resolved));
     const before = await this.#phase('prepare', 'Prepare the hosts', () => this.#prepare(resolved, release));
-    const change = deployChange(this.#options, release, this.#world);
+    const change = deployChange(this.#options, release, before, this.#world);
     const rollout = await this.#phase('waves', 'Roll out', () => rollOut(this.#world, plan, change));
     this.#ending = { ...this.#ending, targets: rollout.targets };
-    if (rollout.state === 'failed') return this.#revert(plan, release, { ...rollout, before });
+    if (rollout.state === 'failed') return this.#revert(plan, release, { ...rollout, before: before.releases });
     const warnings = await this.#phase('commit', 'Commit', () =>
       commit(this.#options, resolved.fleet, release, this.#world),
     );
@@ -78,9 +78,9 @@ class Run {
     return release;
   }
 
-  async #prepare(resolved: Resolved, release: BuiltRelease): Promise<ServingReleases> {
+  async #prepare(resolved: Resolved, release: BuiltRelease): Promise<Before> {
     const before = await prepare(this.#options, resolved.fleet, release, this.#world);
-    const [previousRelease] = before.values();
+    const [previousRelease] = before.releases.values();
     this.#ending = { ...this.#ending, previousRelease };
     return before;
   }
@@ -88,7 +88,7 @@ class Run {
   async #revert(
     plan: Plan,
     release: BuiltRelease,
-    failed: Extract<Awaited<ReturnType<typeof rollOut>>, { state: 'failed' }> & { before: ServingReleases },
+    failed: Extract<Awaited<ReturnType<typeof rollOut>>, { state: 'failed' }> & { before: Before['releases'] },
   ): Promise<DeployResult> {
     for (const { code, message } of failed.problems) this.#world.log.info(`${code}: ${message}`);
     if (!this.#options.rollbackOnFailure) return this.end('rollback-failed', [...failed.problems, LEFT_AS_IT_IS]);

@@ -16,8 +16,13 @@ const SLOT: SlotName = 'blue';
 /** Room for what a pull writes besides the layers themselves (our choice). */
 const MINIMUM_FREE_MEGABYTES = 512;
 
-/** The release that each host serves, by instance id; hosts without one are absent. */
-export type ServingReleases = ReadonlyMap<string, string>;
+/** What the hosts ran before the deploy touched them, by instance id. */
+export interface Before {
+  /** The release that a host serves; hosts without one are absent. */
+  readonly releases: ReadonlyMap<string, string>;
+  /** Hosts with no container at all where the release will run. */
+  readonly vacant: ReadonlySet<string>;
+}
 
 export function hostApp({ app, environment }: DeployOptions): HostApp {
   return { app, environment, project: projectName(app, environment) };
@@ -29,7 +34,7 @@ export async function prepare(
   fleet: readonly FleetHost[],
   release: BuiltRelease,
   world: World,
-): Promise<ServingReleases> {
+): Promise<Before> {
   const { compiled } = release;
   const outcomes = await world.hosts.prepare(ids(fleet), {
     ...hostApp(options),
@@ -46,17 +51,17 @@ export async function prepare(
   });
   const problems = clusterProblems(outcomes);
   if (problems.length > 0) throw new ProblemsError(problems);
-  return serving(outcomes);
+  return before(outcomes);
 }
 
-function serving(outcomes: readonly HostOutcome[]): ServingReleases {
-  return new Map(
-    outcomes.flatMap(({ instance, report }) => (report?.current ? [[instance, report.current] as const] : [])),
-  );
+function before(outcomes: readonly HostOutcome[]): Before {
+  const current = ({ instance, report }: HostOutcome) => (report?.current ? [[instance, report.current] as const] : []);
+  const vacant = outcomes.filter(({ report }) => !report?.current && report?.facts.slotContainers === 0);
+  return { releases: new Map(outcomes.flatMap(current)), vacant: new Set(vacant.map(({ instance }) => instance)) };
 }
 
 /** The new release on the hosts of a wave. */
-export function deployChange(options: DeployOptions, release: BuiltRelease, world: World): Change {
+export function deployChange(options: DeployOptions, release: BuiltRelease, { vacant }: Before, world: World): Change {
   const slot = { ...hostApp(options), release: release.id, slot: SLOT };
   const rolled = release.compiled.services.filter(({ role }) => role === 'rolled');
   const images = Object.fromEntries(rolled.map(({ name, image }) => [name, image]));
@@ -65,6 +70,7 @@ export function deployChange(options: DeployOptions, release: BuiltRelease, worl
     apply: (hosts) => world.hosts.swap(ids(hosts), { ...slot, registry: registryOf(options, release) }, world.signal),
     look: (hosts, signal) => world.hosts.verify(ids(hosts), { ...slot, images, web }, signal),
     digest: (_host, service) => digestIn(images[service] ?? ''),
+    vacant,
     web,
   };
 }
@@ -73,7 +79,7 @@ export function deployChange(options: DeployOptions, release: BuiltRelease, worl
 export function revertChange(
   options: DeployOptions,
   release: BuiltRelease,
-  before: ServingReleases,
+  before: Before['releases'],
   world: World,
 ): Change {
   const app = hostApp(options);
@@ -89,13 +95,14 @@ export function revertChange(
         world.hosts.verify(ids(some), { ...app, release: to ?? '', slot: SLOT, images: {}, web }, signal),
       ),
     digest: () => undefined,
+    vacant: new Set(),
     web,
   };
 }
 
 async function perRelease(
   hosts: readonly FleetHost[],
-  before: ServingReleases,
+  before: Before['releases'],
   work: (release: string | undefined, hosts: readonly FleetHost[]) => Promise<readonly HostOutcome[]>,
 ): Promise<HostOutcome[]> {
   const releases = [...new Set(hosts.map(({ id }) => before.get(id)))];

@@ -39,7 +39,8 @@ export async function putIn(world: World, plan: Plan, hosts: readonly FleetHost[
   }
 }
 
-async function healthyTargets(world: World, plan: Plan, hosts: readonly FleetHost[]): Promise<number> {
+/** How many targets of the hosts the load balancer calls healthy now. */
+export async function healthyTargets(world: World, plan: Plan, hosts: readonly FleetHost[]): Promise<number> {
   const wanted = new Set(hosts.flatMap(({ targets }) => targets.map(keyOf)));
   let count = 0;
   for (const { group } of plan.groups) {

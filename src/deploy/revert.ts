@@ -2,7 +2,7 @@ import { clusterProblems } from '../host/hosts.js';
 import type { Problem } from '../problem.js';
 import type { BuiltRelease } from './build.js';
 import type { FleetHost } from './fleet.js';
-import { revertChange, type ServingReleases } from './hosts.js';
+import { type Before, revertChange } from './hosts.js';
 import type { DeployOptions } from './options.js';
 import type { Plan } from './plan.js';
 import { names } from './registration.js';
@@ -21,7 +21,7 @@ export async function revert(
   options: DeployOptions,
   plan: Plan,
   release: BuiltRelease,
-  { changed, before }: { changed: readonly (readonly FleetHost[])[]; before: ServingReleases },
+  { changed, before }: { changed: readonly (readonly FleetHost[])[]; before: Before['releases'] },
   world: World,
 ): Promise<RevertResult> {
   const change = revertChange(options, release, before, world);

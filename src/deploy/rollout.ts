@@ -1,13 +1,19 @@
 import { formatDuration } from '../duration.js';
 import { gate, type Inspect } from '../gate/loop.js';
-import type { ContainerObservation, ExpectedContainer, TargetProof, WatchedTarget } from '../gate/watched.js';
+import type {
+  ContainerObservation,
+  ExpectedContainer,
+  TargetProof,
+  Change as WatchedChange,
+  WatchedTarget,
+} from '../gate/watched.js';
 import type { HostOutcome } from '../host/hosts.js';
 import { clusterProblems } from '../host/hosts.js';
 import type { Log } from '../log.js';
 import { type Problem, ProblemsError } from '../problem.js';
 import type { FleetHost } from './fleet.js';
 import type { Plan } from './plan.js';
-import { names, putIn, takeOut } from './registration.js';
+import { healthyTargets, names, putIn, takeOut } from './registration.js';
 import type { World } from './world.js';
 
 /** What happens on the hosts of a wave: the new release, or the one before. */
@@ -18,6 +24,8 @@ export interface Change {
   look(hosts: readonly FleetHost[], signal: AbortSignal): Promise<readonly HostOutcome[]>;
   /** The digest that a service must run on a host, where it is known before the host says. */
   digest(host: FleetHost, service: string): string | undefined;
+  /** Hosts on which nothing ran before: a target there that was not healthy has no old `healthy` to repeat. */
+  readonly vacant: ReadonlySet<string>;
   /** The services that hold the targets' ports. */
   readonly web: readonly string[];
 }
@@ -81,10 +89,11 @@ async function roll(world: World, plan: Plan, wave: readonly FleetHost[], change
 
 /** Replaced where it stands; nothing is believed before the observation window is over. */
 async function recreate(world: World, plan: Plan, wave: readonly FleetHost[], change: Change): Promise<WaveResult> {
+  const idle = (await healthyTargets(world, plan, wave)) === 0 && wave.every(({ id }) => change.vacant.has(id));
   const outcomes = await applyAll(world, wave, change);
   const at = world.clock.now();
   await putIn(world, plan, wave);
-  return gateWave(world, plan, wave, change, { kind: 'swapped', at, outcomes });
+  return gateWave(world, plan, wave, change, { kind: idle ? 'started' : 'swapped', at, outcomes });
 }
 
 /** A target that was registered before must not stay out because its host failed or the run was cancelled. */
@@ -105,7 +114,7 @@ async function applyAll(world: World, wave: readonly FleetHost[], change: Change
 }
 
 interface Applied {
-  readonly kind: 'registered' | 'swapped';
+  readonly kind: WatchedChange['kind'];
   /** Milliseconds since the epoch. */
   readonly at: number;
   readonly outcomes: readonly HostOutcome[];
@@ -135,7 +144,7 @@ function watchedTargets(
   groupArn: string,
   change: Change,
   outcomes: readonly HostOutcome[],
-  epoch: { kind: 'registered' | 'swapped'; at: number },
+  epoch: WatchedChange,
 ): WatchedTarget[] {
   const report = outcomes.find(({ instance }) => instance === host.id)?.report;
   const containers = (report?.containers ?? []).map(

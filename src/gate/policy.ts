@@ -74,7 +74,7 @@ export function policyFor({ healthCheck }: Pick<TargetGroup, 'healthCheck'>, opt
 /** The shortest time in which a target can be proven after its change; a fresh one has one check to pass first. */
 export function leastSeconds(policy: GatePolicy, kind: Change['kind']): number {
   const { observationWindowSeconds, stableForSeconds } = policy;
-  return kind === 'registered' ? stableForSeconds : observationWindowSeconds + stableForSeconds;
+  return kind === 'registered' || kind === 'started' ? stableForSeconds : observationWindowSeconds + stableForSeconds;
 }
 
 /**

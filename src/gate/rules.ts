@@ -13,7 +13,10 @@ export interface Stretch {
 export interface GateRules {
   /** An observation at or before the change is about what was there before it. */
   concerns(at: number, change: Change): boolean;
-  /** The observation window: a load balancer can repeat its old `healthy` for that long after any change. */
+  /**
+   * The observation window: a load balancer can repeat its old `healthy` for that long after any change. Where nothing ran
+   * before and the target was not healthy, there is no old `healthy` to repeat.
+   */
   trustedFrom(change: Change, policy: GatePolicy): number;
   /** Seen without a verdict after the change, a registration has none to inherit: the next `healthy` is its own. */
   renews(sighting: Sighting, change: Change): boolean;
@@ -30,7 +33,7 @@ export interface GateRules {
 
 export const RULES: GateRules = {
   concerns: (at, change) => at > change.at,
-  trustedFrom: (change, policy) => change.at + policy.observationWindowSeconds * 1000,
+  trustedFrom: ({ kind, at }, policy) => (kind === 'started' ? at : at + policy.observationWindowSeconds * 1000),
   renews: ({ kind }, change) => change.kind !== 'swapped' && (kind === 'new' || kind === 'missing'),
   counts: (at, trustedFrom) => at > trustedFrom,
   unbroken: (earlier, later, policy) => later - earlier <= policy.longestGapSeconds * 1000,

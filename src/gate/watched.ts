@@ -6,10 +6,11 @@ import type { TargetHealth, TargetId } from './target.js';
  * What made the target new, and when (milliseconds since the epoch, the clock of the gate).
  * - `registered`: RegisterTargets was called at that time; the container was already running.
  * - `swapped`: the container on a target that stayed registered was replaced; the time is when the host said it was done.
- * - `changed`: one or the other, by someone else.
+ * - `started`: a container was started on a target that stayed registered and was not healthy, where nothing ran before.
+ * - `changed`: one of these, by someone else.
  */
 export interface Change {
-  readonly kind: 'registered' | 'swapped' | 'changed';
+  readonly kind: 'registered' | 'swapped' | 'started' | 'changed';
   readonly at: number;
 }
 

@@ -563,6 +563,8 @@ export const hostScripts = {
     "check_ports",
     "stop_if_problems",
     "lock",
+    "mapfile -t in_slot < <(container_ids \"$project-$slot\")",
+    "fact slotContainers \"${#in_slot[@]}\"",
     "pull_bundle",
     "extract_bundle",
     "write_tables",

@@ -59,7 +59,7 @@ const anyLife: fc.Arbitrary<Life> = fc
 const anyTarget = (id: { instance: string; port: number }) =>
   fc
     .record({
-      kind: fc.constantFrom('registered', 'swapped', 'changed'),
+      kind: fc.constantFrom('registered', 'swapped', 'started', 'changed'),
       changedAt: seconds(0, 20),
       life: anyLife,
       containers: fc.constantFrom(true, false, false),
@@ -147,7 +147,8 @@ function deservesProof({ policy, watched, observations, now }: Story, index: num
     return false;
   const renewed = looks.find(({ state }) => state === 'initial' || state === 'unlisted');
   const window = change.at + policy.observationWindowSeconds * 1000;
-  const epoch = change.kind === 'swapped' ? window : Math.min(window, renewed?.at ?? window);
+  const epochs = { registered: Math.min(window, renewed?.at ?? window), swapped: window, started: change.at };
+  const epoch = epochs[change.kind === 'changed' ? 'registered' : change.kind];
   const stretch = lastStretch(looks, epoch, policy, now);
   const [from, to] = [stretch[0]?.at ?? 0, stretch.at(-1)?.at ?? 0];
   if (stretch.length < 2 || from <= epoch || to - from < policy.stableForSeconds * 1000) return false;
@@ -254,6 +255,11 @@ describe('a gate with one broken rule is found out', () => {
   broken(
     'a window without the time-out',
     { trustedFrom: ({ at }, policy) => at + (policy.observationWindowSeconds - 5) * 1000 },
+    provenDeserveIt,
+  );
+  broken(
+    'a swapped target is taken for one where nothing ran before',
+    { trustedFrom: ({ at }) => at },
     provenDeserveIt,
   );
   broken('a swapped target can be seen new', { renews: ({ kind }) => kind === 'new' }, provenDeserveIt);

@@ -77,6 +77,21 @@ describe('a target that was swapped in place', () => {
   });
 });
 
+describe('a target where nothing ran before, and that was not healthy', () => {
+  test('has no old verdict to repeat, so its first healthy begins the stretch', () => {
+    const observations = [...answers(1, 5, UNHEALTHY), ...answers(7, 37, HEALTHY)];
+    const watched = [target('started')];
+    expect(stateAfter({ policy: usual, watched, observations: observations.slice(0, -1) })).toBe('waiting');
+    expect(stateAfter({ policy: usual, watched, observations })).toBe('passed');
+  });
+
+  test('is not helped by what was said before the container was started', () => {
+    const watched = [target('started', { change: { kind: 'started', at: 20_000 } })];
+    const observations = [...answers(1, 19, HEALTHY), ...answers(21, 41, HEALTHY)];
+    expect(stateAfter({ policy: usual, watched, observations })).toBe('waiting');
+  });
+});
+
 describe('the stretch', () => {
   test('starts again after any other state, however short', () => {
     const observations = [

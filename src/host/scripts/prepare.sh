@@ -96,6 +96,8 @@ check_requirements
 check_ports
 stop_if_problems
 lock
+mapfile -t in_slot < <(container_ids "$project-$slot")
+fact slotContainers "${#in_slot[@]}"
 pull_bundle
 extract_bundle
 write_tables
