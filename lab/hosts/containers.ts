@@ -52,7 +52,7 @@ export async function removeLeftovers(docker: Docker): Promise<void> {
 
 async function removeOwned(docker: Docker, isOurs: (owner: number) => boolean, prefix: string): Promise<void> {
   const containers = await owned(docker, ['ps', '-a'], '{{.Names}}', isOurs, prefix);
-  if (containers.length > 0) await docker.attempt(['rm', '-f', '-v', ...containers]);
+  await Promise.all(containers.map((container) => docker.attempt(['rm', '-f', '-v', container])));
   const networks = await owned(docker, ['network', 'ls'], '{{.Name}}', isOurs, prefix);
   if (networks.length > 0) await docker.attempt(['network', 'rm', ...networks]);
 }

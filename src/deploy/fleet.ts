@@ -142,19 +142,25 @@ function isHealthy(target: HostTarget, groups: readonly Group[]): boolean {
   );
 }
 
-/** Every host must be reachable through SSM and have what a deploy needs; all that is missing is named at once. */
-export async function requireReady(world: World, options: DeployOptions, fleet: readonly FleetHost[]): Promise<void> {
+/**
+ * Every host must be reachable through SSM and have what a deploy needs; all that is missing is named at once. Gives back
+ * the hosts that serve a release of this app.
+ */
+export async function requireReady(
+  world: World,
+  options: DeployOptions,
+  fleet: readonly FleetHost[],
+): Promise<ReadonlySet<string>> {
   const found = new ProblemCollector();
   const managed = await world.runCommand.managed(fleet.map(({ id }) => id));
   const online = managed.filter(({ ping }) => ping === 'Online').map(({ instance }) => instance);
   await found.attempt(() => refuseUnmanaged(fleet, online));
-  if (online.length > 0) {
-    const { app, environment } = options;
-    const project = projectName(app, environment);
-    const outcomes = await world.hosts.preflight(online, { app, environment, project });
-    found.add(...clusterProblems(outcomes));
-  }
+  const { app, environment } = options;
+  const project = projectName(app, environment);
+  const outcomes = await world.hosts.preflight(online, { app, environment, project }, world.signal);
+  found.add(...clusterProblems(outcomes));
   found.throwIfAny();
+  return new Set(outcomes.filter(({ report }) => report?.current).map(({ instance }) => instance));
 }
 
 function refuseUnmanaged(fleet: readonly FleetHost[], online: readonly string[]): void {

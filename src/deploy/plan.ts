@@ -22,13 +22,13 @@ export interface GatedGroup extends Group {
   readonly policy: GatePolicy;
 }
 
-export function makePlan(options: DeployOptions, { groups, fleet, compose, draft }: Resolved): Plan {
+export function makePlan(options: DeployOptions, { groups, fleet, serving, compose, draft }: Resolved): Plan {
   const startPeriodSeconds = longestStartPeriod(compose.parsed.model, draft);
   const { strategy, because } = chooseStrategy(options.strategy, fleet);
   return {
     strategy,
     because,
-    waves: planWaves(fleet, options.waveSize),
+    waves: isFirst(fleet, serving) ? [fleet] : planWaves(fleet, options.waveSize),
     groups: groups.map((group) => ({ ...group, policy: gatePolicy(options, group.group, startPeriodSeconds) })),
     drainSeconds:
       options.drainTimeoutSeconds ?? Math.max(...groups.map(({ group }) => group.deregistrationDelaySeconds)),
@@ -38,6 +38,11 @@ export function makePlan(options: DeployOptions, { groups, fleet, compose, draft
 function gatePolicy(options: DeployOptions, group: TargetGroup, startPeriodSeconds: number): GatePolicy {
   const { healthTimeoutSeconds, stableForSeconds } = options;
   return policyFor(group, { healthTimeoutSeconds, stableForSeconds, startPeriodSeconds });
+}
+
+/** Waves protect what serves. Before the first release there is nothing, so all hosts can start at once. */
+function isFirst(fleet: readonly FleetHost[], serving: ReadonlySet<string>): boolean {
+  return serving.size === 0 && fleet.every(({ healthy }) => !healthy);
 }
 
 /** Of the services behind the load balancer, in seconds: how long their own health checks forgive a slow start. */

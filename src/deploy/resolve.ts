@@ -15,6 +15,8 @@ import type { World } from './world.js';
 export interface Resolved {
   readonly groups: readonly Group[];
   readonly fleet: readonly FleetHost[];
+  /** Instance ids of the hosts that serve a release of this app already. */
+  readonly serving: ReadonlySet<string>;
   readonly repository: Repository;
   readonly compose: Compose;
   /** Compiled without the images, which are not built yet: what is refused is refused now. */
@@ -40,10 +42,10 @@ export async function resolve(options: DeployOptions, world: World): Promise<Res
     compose && found.attempt(() => compileRelease(options, compose, groups ?? [])),
   ]);
   if (groups && compose && draft) found.add(...portProblems(groups, compose, draft));
-  if (fleet) await found.attempt(() => requireReady(world, options, fleet));
+  const serving = fleet && (await found.attempt(() => requireReady(world, options, fleet)));
   found.throwIfAny();
-  if (!groups || !repository || !compose || !fleet || !draft) throw new Error('A check failed without saying why.');
-  return { groups, fleet, repository, compose, draft };
+  if (!groups || !repository || !compose || !fleet || !draft || !serving) throw new Error('A check failed in silence.');
+  return { groups, fleet, serving, repository, compose, draft };
 }
 
 async function readGroups(options: DeployOptions, world: World, found: ProblemCollector): Promise<Group[] | undefined> {
