@@ -40,35 +40,51 @@ export const faultUsage = `lab fault KIND [ARGUMENT …]
   clear                                takes back throttle and deny
 HOST is host1, host2, … or an instance id`;
 
-/** A local door to a running lab, for the command line. */
-export async function startControl(
-  lab: Lab,
-  stack: Stack,
-  socket: string,
-  onDown: () => void,
-): Promise<() => Promise<void>> {
+/** A local door to a lab, for the command line; there from the lab's first moment on. */
+export interface Control {
+  /** The lab is up: from now on it tells its state and takes faults. */
+  open(lab: Lab, stack: Stack): void;
+  close(): Promise<void>;
+}
+
+/** Rejects where another lab has the socket. */
+export async function startControl(socket: string, onDown: () => void): Promise<Control> {
+  let up: { lab: Lab; stack: Stack } | undefined;
   const server = createServer(async (request, response) => {
     try {
-      const answer = await handle(request, lab, stack, onDown);
-      response.end(JSON.stringify(answer));
+      response.end(JSON.stringify(await handle(request, up, onDown)));
     } catch (error) {
       response.statusCode = 400;
       response.end(JSON.stringify({ error: (error as Error).message }));
     }
   });
-  await new Promise<void>((resolve) => server.listen(socket, resolve));
-  return () => new Promise((resolve) => server.close(() => resolve()));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(socket, resolve);
+  });
+  return {
+    open: (lab, stack) => {
+      up = { lab, stack };
+    },
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
 }
 
-async function handle(request: IncomingMessage, lab: Lab, stack: Stack, onDown: () => void): Promise<unknown> {
+async function handle(
+  request: IncomingMessage,
+  up: { lab: Lab; stack: Stack } | undefined,
+  onDown: () => void,
+): Promise<unknown> {
+  if (request.url === '/down') {
+    onDown();
+    return { pid: process.pid };
+  }
+  if (!up) throw new Error('The lab is still starting.');
   switch (request.url) {
     case '/status':
-      return status(lab, stack);
-    case '/down':
-      onDown();
-      return {};
+      return status(up.lab, up.stack);
     case '/fault':
-      return { done: await fault(lab, (await readJson(request)) as string[]) };
+      return { done: await fault(up.lab, (await readJson(request)) as string[]) };
     default:
       throw new Error(`Unknown request ${request.url}.`);
   }

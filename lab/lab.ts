@@ -87,9 +87,11 @@ async function assemble(
   const say = options.say ?? (() => {});
   const engine = await useEngine(say);
   cleanups.push(() => engine.release());
+  options.signal?.throwIfAborted();
   const images = await labImages(engine.docker, say);
   options.signal?.throwIfAborted();
   const ground = await prepareGround(engine, images, cleanups);
+  options.signal?.throwIfAborted();
   const aws = await startServices(options, ground, cleanups);
   say(`Starting ${options.hosts} host${options.hosts === 1 ? '' : 's'} with a Docker daemon each …`);
   const hosts = await startHosts(options, engine, images, ground, aws);
@@ -138,7 +140,7 @@ async function prepareGround(engine: Engine, images: LabImages, cleanups: (() =>
   const containers = new LabContainers(engine.docker, `lab-${randomBytes(3).toString('hex')}`);
   cleanups.push(() => containers.removeAll());
   const { gateway, subnet } = await containers.createNetwork();
-  const [upstream, mirror] = await Promise.all([
+  const [upstream = '', mirror = ''] = await allEnded([
     startRegistry(containers, images.host),
     startMirror(containers, engine.docker, { image: images.host, publicImages: images.public }),
   ]);
@@ -236,7 +238,7 @@ async function startHosts(
   const start = async (index: number): Promise<LabHost> => {
     const id = newInstanceId();
     const name = `host${index + 1}`;
-    const up = firstWord(aws.hub, id);
+    const up = firstWord(aws.hub, id, options.signal);
     const host = await startHost(engine.docker, ground.containers, settings, {
       id,
       name,
@@ -249,20 +251,29 @@ async function startHosts(
     await up;
     return host;
   };
-  return Promise.all(Array.from({ length: options.hosts }, (_, index) => start(index)));
+  return allEnded(Array.from({ length: options.hosts }, (_, index) => start(index)));
+}
+
+/** As Promise.all, but never before all have ended: what is still being made while the lab is taken away would stay. */
+async function allEnded<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
 }
 
 /** A host that has not come up by then will not: dockerd inside a container takes about three seconds. */
 const HOST_PATIENCE_MILLISECONDS = 90_000;
 
 /** Resolves when the agent of an instance has registered, which it does once the host's Docker daemon answers. */
-function firstWord(hub: Hub, instance: string): Promise<void> {
-  return new Promise((resolve, reject) => {
+function firstWord(hub: Hub, instance: string, signal: AbortSignal | undefined): Promise<void> {
+  const word = new Promise<void>((resolve, reject) => {
     const settle = (end: () => void) => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', interrupt);
       stop();
       end();
     };
+    const interrupt = () => settle(() => reject(signal?.reason));
+    signal?.addEventListener('abort', interrupt, { once: true });
     const stop = hub.onEvent((event) => {
       if (event.kind === 'registered' && event.instanceId === instance) settle(resolve);
       if (event.kind === 'closed') settle(() => reject(new Error('The lab was ended while a host was starting.')));
@@ -275,4 +286,7 @@ function firstWord(hub: Hub, instance: string): Promise<void> {
       HOST_PATIENCE_MILLISECONDS,
     );
   });
+  // It may be rejected while its host's container is still being made, and is looked at only after that.
+  word.catch(() => {});
+  return word;
 }

@@ -1,6 +1,6 @@
 /** The process of a lab that was started by `lab up`: node server.ts HOSTS SPEED SOCKET. */
 import { rmSync } from 'node:fs';
-import { startControl } from './control.js';
+import { type Control, startControl } from './control.js';
 import { EngineMissingError } from './engine/packages.js';
 import { type Lab, startLab } from './lab.js';
 import { createStack } from './stack.js';
@@ -13,11 +13,13 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 process.on('disconnect', end);
 
 try {
-  const lab = await startLab({ hosts: Number(hosts), speed: Number(speed), say, signal: ending.signal });
+  // First of all, so that a second lab is refused and this one can be ended while it starts.
+  const control = await startControl(socket, end);
   try {
-    await serve(lab);
+    const lab = await startLab({ hosts: Number(hosts), speed: Number(speed), say, signal: ending.signal });
+    await serve(lab, control).finally(() => lab.stop());
   } finally {
-    await lab.stop();
+    await control.close();
     rmSync(socket, { force: true });
   }
   process.exit(0);
@@ -27,20 +29,19 @@ try {
 }
 
 /** Resolves when the lab is to end. */
-async function serve(lab: Lab): Promise<void> {
+async function serve(lab: Lab, control: Control): Promise<void> {
   const stack = await createStack(lab);
   ending.signal.throwIfAborted();
-  const closeControl = await startControl(lab, stack, socket, end);
+  control.open(lab, stack);
+  process.off('disconnect', end);
   if (process.connected) {
-    process.off('disconnect', end);
-    process.send?.('ready');
+    tell('ready');
     process.disconnect();
   }
   await new Promise<void>((resolve) => {
     if (ending.signal.aborted) resolve();
     ending.signal.addEventListener('abort', () => resolve(), { once: true });
   });
-  await closeControl();
 }
 
 /** What a user can mend is one line; for anything else the place is worth more. */
@@ -52,5 +53,10 @@ function explain(error: Error): string {
 /** To the command line while it follows the start; into the log always. */
 function say(line: string): void {
   console.error(line);
-  if (process.connected) process.send?.(line);
+  if (process.connected) tell(line);
+}
+
+/** A command line that has just died gets nothing, which is no fault of the lab. */
+function tell(line: string): void {
+  process.send?.(line, undefined, undefined, () => {});
 }

@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { jobLog } from './console.js';
 import { actionNames } from './metadata.js';
 import { runAction } from './runner.js';
 
@@ -15,7 +16,7 @@ const directory = mkdtempSync(join(tmpdir(), 'action-'));
 try {
   const result = await runAction(name, inputsOf(assignments), {
     directory,
-    onOutput: (text) => process.stdout.write(text),
+    onOutput: jobLog((text) => process.stdout.write(text)),
   });
   for (const [output, value] of Object.entries(result.outputs)) console.log(`output ${output}=${value}`);
   if (result.summary) console.log(`\n--- job summary ---\n${result.summary}`);

@@ -8,6 +8,7 @@ import { join, relative } from 'node:path';
 import { type Lab, startLab } from '../lab/lab.js';
 import { type LoadResult, startLoad } from '../lab/load.js';
 import { createStack, type Stack } from '../lab/stack.js';
+import { jobLog } from './console.js';
 import { root } from './metadata.js';
 import { type ActionRun, runAction } from './runner.js';
 
@@ -105,7 +106,7 @@ async function tell(lab: Lab, stack: Stack, chapter: Chapter): Promise<Told> {
     workspace,
     env: lab.env,
     signal: ending.signal,
-    onOutput: (text) => process.stdout.write(text),
+    onOutput: jobLog((text) => process.stdout.write(text)),
   });
   const seconds = elapsed(begin);
   const result = await load?.stop();

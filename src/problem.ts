@@ -38,30 +38,34 @@ export function describeProblem({ code, message, cause, fix, where }: Problem): 
   return `${code}: ${place}${message}${why}${remedy}`;
 }
 
-/** Gathers the problems of independent checks, so that they are told together. Other errors pass through at once. */
+/**
+ * Gathers the problems of independent checks, so that they are told together, in the order in which the checks began and
+ * not in which they ended. Other errors pass through at once.
+ */
 export class ProblemCollector {
-  readonly #problems: Problem[] = [];
+  readonly #findings: (readonly Problem[])[] = [];
 
   get problems(): readonly Problem[] {
-    return this.#problems;
+    return this.#findings.flat();
   }
 
   add(...problems: readonly Problem[]): void {
-    this.#problems.push(...problems);
+    this.#findings.push(problems);
   }
 
   /** The value of a check, or undefined where it found problems. */
   async attempt<T>(check: () => T | Promise<T>): Promise<T | undefined> {
+    const place = this.#findings.push([]) - 1;
     try {
       return await check();
     } catch (error) {
       if (!(error instanceof ProblemsError)) throw error;
-      this.add(...error.problems);
+      this.#findings[place] = error.problems;
       return undefined;
     }
   }
 
   throwIfAny(): void {
-    if (this.#problems.length > 0) throw new ProblemsError(this.#problems);
+    if (this.problems.length > 0) throw new ProblemsError(this.problems);
   }
 }

@@ -51,6 +51,11 @@ export async function useEngine(say: Say): Promise<Engine> {
   });
 }
 
+/** Whether there can be anything in an engine: one answers, or one of ours was started and never left in order. */
+export async function isEngineInUse(): Promise<boolean> {
+  return (await answers(dockerWith({}))) || existsSync(engineFiles(labHome()).before);
+}
+
 function engineFiles(home: string) {
   const root = join(home, 'engine');
   const files = {
@@ -95,7 +100,8 @@ async function requirePlugins(docker: Docker): Promise<void> {
 }
 
 async function start(files: EngineFiles, docker: Docker): Promise<void> {
-  writeFileSync(files.before, JSON.stringify(await readNetwork()));
+  // One that was killed left its rules and this file: the network as it is now is not the one to go back to.
+  if (!existsSync(files.before)) writeFileSync(files.before, JSON.stringify(await readNetwork()));
   rmSync(files.pid, { force: true });
   const log = openSync(files.log, 'w');
   const child = spawn(
@@ -135,6 +141,7 @@ async function leave(files: EngineFiles, docker: Docker, user: string): Promise<
   }
   await unmountLeftovers(files.exec);
   if (existsSync(files.before)) await restoreNetwork(JSON.parse(readFileSync(files.before, 'utf8')) as NetworkBefore);
+  rmSync(files.before, { force: true });
 }
 
 /** Nobody else uses this engine, so whatever is still in it was left by something that died. */

@@ -1,5 +1,7 @@
 import type { Docker } from '../engine/docker.js';
+import { isEngineInUse, useEngine } from '../engine/engine.js';
 import { isAlive } from '../engine/home.js';
+import type { Say } from '../say.js';
 
 /** Every container, network and volume of a lab carries it; its value is the process that owns the lab. */
 const OWNER_LABEL = 'ec2-compose-deploy.lab';
@@ -46,15 +48,27 @@ export class LabContainers {
 }
 
 /** Takes away what labs left behind whose process is gone (killed, or a machine that was switched off). */
-export async function removeLeftovers(docker: Docker): Promise<void> {
-  await removeOwned(docker, (owner) => !isAlive(owner), '');
+export async function removeLeftovers(docker: Docker): Promise<number> {
+  return removeOwned(docker, (owner) => !isAlive(owner), '');
 }
 
-async function removeOwned(docker: Docker, isOurs: (owner: number) => boolean, prefix: string): Promise<void> {
+/** The same without a lab to come. Gives back whether there was anything; an engine that nobody else uses is stopped. */
+export async function removeAbandoned(say: Say): Promise<boolean> {
+  if (!(await isEngineInUse())) return false;
+  const engine = await useEngine(say);
+  try {
+    return (await removeLeftovers(engine.docker)) > 0;
+  } finally {
+    await engine.release();
+  }
+}
+
+async function removeOwned(docker: Docker, isOurs: (owner: number) => boolean, prefix: string): Promise<number> {
   const containers = await owned(docker, ['ps', '-a'], '{{.Names}}', isOurs, prefix);
   await Promise.all(containers.map((container) => docker.attempt(['rm', '-f', '-v', container])));
   const networks = await owned(docker, ['network', 'ls'], '{{.Name}}', isOurs, prefix);
   if (networks.length > 0) await docker.attempt(['network', 'rm', ...networks]);
+  return containers.length + networks.length;
 }
 
 async function owned(

@@ -26,12 +26,18 @@ export interface CompileOptions {
   readonly service?: readonly string[];
   /** A service without a port of its own in a slot keeps the port that it publishes. */
   readonly slots?: readonly Slot[];
-  /** The ports that targets are registered on, by service: they tell which of several published ports is meant. */
+  /**
+   * The ports that targets are registered on, by service: they tell which of several published ports is meant. Those under
+   * ANY_SERVICE hold for each service that has none of its own.
+   */
   readonly expectedPorts?: { readonly [service: string]: readonly number[] };
 }
 
 /** An image that is still to be built, in the models of a plan. A bundle with one in it can't be written. */
 export const UNBUILT = 'unbuilt/';
+
+/** Stands for whichever service is behind the load balancer; no service can have this name. */
+export const ANY_SERVICE = '';
 
 const BLUE: Slot = { name: 'blue', ports: {} };
 
@@ -74,7 +80,10 @@ function draw(
   const { project, volumePrefix, values } = parsed;
   const webPorts = services.flatMap(({ name, definition, web }): [string, Port][] => {
     const port = web
-      ? chooseWebPort({ service: name, definition, values, expected: expectedPorts[name] ?? [] }, findings)
+      ? chooseWebPort(
+          { service: name, definition, values, expected: expectedPorts[name] ?? expectedPorts[ANY_SERVICE] ?? [] },
+          findings,
+        )
       : undefined;
     return port ? [[name, port]] : [];
   });

@@ -9,12 +9,14 @@ import { login } from '../image/login.js';
 import { problem } from '../problem.js';
 import { pushBundle, writeBundle } from '../release/bundle.js';
 import type { BuildOptions, DeployOptions } from './options.js';
-import { compileRelease, type Resolved } from './resolve.js';
+import { compileRelease, type Resolved, repositoryName } from './resolve.js';
 import type { World } from './world.js';
 
 /** A release whose images and bundle are in the registry. */
 export interface BuiltRelease {
   readonly id: string;
+  /** Name of the ECR repository. */
+  readonly repository: string;
   readonly compiled: CompiledRelease;
   /** Built or given, by service. */
   readonly images: { readonly [service: string]: BuiltImage };
@@ -31,13 +33,14 @@ export async function build(
   id: string,
   world: World,
 ): Promise<BuiltRelease> {
-  const { repository, compose, groups } = resolved;
+  const { compose, groups } = resolved;
+  const repository = resolved.repository ?? (await world.registry.create(repositoryName(options)));
   const registryHost = repository.uri.slice(0, repository.uri.indexOf('/'));
   const credentials = await world.registry.login();
   world.mask(credentials.password);
   const session = await login({ registry: registryHost, password: credentials.password, docker: world.docker });
   try {
-    const images = await imagesFor(options, resolved, id, { ...world, docker: session.docker });
+    const images = await imagesFor(options, { ...resolved, repository }, id, { ...world, docker: session.docker });
     const references = Object.fromEntries(Object.entries(images).map(([service, { ref }]) => [service, ref]));
     const compiled = compileRelease(options, compose, groups, references);
     const bundle = await shipBundle(
@@ -46,7 +49,7 @@ export async function build(
       { id, uri: repository.uri },
       { ...world, docker: session.docker },
     );
-    return { id, compiled, images, bundle, registryHost };
+    return { id, repository: repository.name, compiled, images, bundle, registryHost };
   } finally {
     await session.logout();
   }
@@ -54,7 +57,7 @@ export async function build(
 
 async function imagesFor(
   options: DeployOptions,
-  { repository, compose: { parsed }, draft, fleet }: Resolved,
+  { repository, compose: { parsed }, draft, fleet }: Resolved & { repository: Repository },
   id: string,
   world: World,
 ): Promise<{ readonly [service: string]: BuiltImage }> {

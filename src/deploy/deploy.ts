@@ -74,7 +74,7 @@ class Run {
     const id = releaseId(new Date(this.#world.clock.now()), this.#options.commit);
     this.#world.log.info(`Release ${id}`);
     const release = await build(this.#options, resolved, id, this.#world);
-    this.#ending = summarise(release, resolved.repository.name, this.#ending);
+    this.#ending = summarise(release, this.#ending);
     return release;
   }
 

@@ -30,26 +30,27 @@ export interface HostTarget extends TargetId {
 
 export async function readGroup(world: World, choice: { service?: string; nameOrArn: string }): Promise<Group> {
   const group = await world.targetGroups.describe(choice.nameOrArn);
-  refuseType(group);
+  if (group.type !== 'instance') throw wrongType(group);
   const health = await world.targetGroups.health(group.arn, world.signal);
   return { service: choice.service, group, baseline: health.filter(({ state }) => state !== 'draining') };
 }
 
-function refuseType({ name, type, loadBalancers }: TargetGroup): void {
-  if (type !== 'instance') {
-    throw problem('TARGET_GROUP_TYPE', `Target group ${name} is of type ${type}; only instance can be deployed to.`, {
-      fix: 'Create a target group of type instance and put it behind the listener; the type can not be changed.',
-    });
-  }
-  if (loadBalancers.length === 0) {
-    throw problem(
-      'TARGET_GROUP_NOT_IN_USE',
-      `Target group ${name} is behind no load balancer, so its targets are never checked.`,
-      {
-        fix: `Add a listener rule that forwards to ${name}.`,
-      },
-    );
-  }
+function wrongType({ name, type }: TargetGroup): Error {
+  return problem('TARGET_GROUP_TYPE', `Target group ${name} is of type ${type}; only instance can be deployed to.`, {
+    fix: `Create a target group of type instance and let the listener forward to it instead of ${name}; the type can not be changed.`,
+  });
+}
+
+/** What is wrong with a group whose targets can be read all the same. */
+export function groupProblems({ name, loadBalancers }: TargetGroup): Problem[] {
+  if (loadBalancers.length > 0) return [];
+  return [
+    {
+      code: 'TARGET_GROUP_NOT_IN_USE',
+      message: `Target group ${name} is behind no load balancer, so its targets are never checked.`,
+      fix: `Let a listener or one of its rules forward to ${name}.`,
+    },
+  ];
 }
 
 /** The hosts of the fleet with their targets. A host that is not registered yet gets a target on the group's port. */
@@ -157,7 +158,8 @@ export async function requireReady(
   await found.attempt(() => refuseUnmanaged(fleet, online));
   const { app, environment } = options;
   const project = projectName(app, environment);
-  const outcomes = await world.hosts.preflight(online, { app, environment, project }, world.signal);
+  const preflight = () => world.hosts.preflight(online, { app, environment, project }, world.signal);
+  const outcomes = (await found.attempt(preflight)) ?? [];
   found.add(...clusterProblems(outcomes));
   found.throwIfAny();
   return new Set(outcomes.filter(({ report }) => report?.current).map(({ instance }) => instance));

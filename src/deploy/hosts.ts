@@ -36,21 +36,26 @@ export async function prepare(
   world: World,
 ): Promise<Before> {
   const { compiled } = release;
-  const outcomes = await world.hosts.prepare(ids(fleet), {
-    ...hostApp(options),
-    release: release.id,
-    commit: options.commit,
-    slot: blueSlot(compiled.web),
-    bundle: release.bundle,
-    registry: registryOf(options, release),
-    services: compiled.services,
-    resources: sharedResources(projectName(options.app, options.environment), compiled.shared),
-    envFiles: compiled.envFiles,
-    requiredVariables: compiled.variables.filter(({ required }) => required).map(({ name }) => name),
-    minimumFreeMegabytes: MINIMUM_FREE_MEGABYTES,
-  });
+  const outcomes = await world.hosts.prepare(
+    ids(fleet),
+    {
+      ...hostApp(options),
+      release: release.id,
+      commit: options.commit,
+      slot: blueSlot(compiled.web),
+      bundle: release.bundle,
+      registry: registryOf(options, release),
+      services: compiled.services,
+      resources: sharedResources(projectName(options.app, options.environment), compiled.shared),
+      envFiles: compiled.envFiles,
+      requiredVariables: compiled.variables.filter(({ required }) => required).map(({ name }) => name),
+      minimumFreeMegabytes: MINIMUM_FREE_MEGABYTES,
+    },
+    world.signal,
+  );
   const problems = clusterProblems(outcomes);
   if (problems.length > 0) throw new ProblemsError(problems);
+  world.log.info(`${outcomes.length} hosts have the images and files of ${release.id}, and could start it.`);
   return before(outcomes);
 }
 

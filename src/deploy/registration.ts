@@ -1,5 +1,6 @@
+import { isTransient } from '../aws/errors.js';
 import { formatDuration } from '../duration.js';
-import { targetKey } from '../gate/target.js';
+import { type TargetHealth, targetKey } from '../gate/target.js';
 import type { FleetHost, HostTarget } from './fleet.js';
 import type { Plan } from './plan.js';
 import type { World } from './world.js';
@@ -8,6 +9,8 @@ import type { World } from './world.js';
 const LOOK_SECONDS = 2;
 /** How long after the deregistration delay a target may go on being shown as draining (our choice). */
 const DRAINING_GRACE_SECONDS = 30;
+/** Besides the SDK's own, of a call that is throttled or gets no answer: a wave under way is not given up for it. */
+const HEALTH_ATTEMPTS = 5;
 
 /** Takes the targets of the hosts out of service and waits until their open requests had the time they were promised. */
 export async function takeOut(world: World, plan: Plan, hosts: readonly FleetHost[]): Promise<void> {
@@ -44,7 +47,7 @@ export async function healthyTargets(world: World, plan: Plan, hosts: readonly F
   const wanted = new Set(hosts.flatMap(({ targets }) => targets.map(keyOf)));
   let count = 0;
   for (const { group } of plan.groups) {
-    const health = await world.targetGroups.health(group.arn, world.signal);
+    const health = await healthOf(world, group.arn);
     count += health.filter((it) => it.state === 'healthy' && wanted.has(keyOf({ ...it, groupArn: group.arn }))).length;
   }
   return count;
@@ -53,11 +56,22 @@ export async function healthyTargets(world: World, plan: Plan, hosts: readonly F
 /** A registration while the target was still draining may have had no effect; then it is draining, or gone. */
 async function allRegistered(world: World, hosts: readonly FleetHost[]): Promise<boolean> {
   for (const [groupArn, targets] of byGroup(hosts)) {
-    const health = await world.targetGroups.health(groupArn, world.signal);
+    const health = await healthOf(world, groupArn);
     const registered = new Set(health.filter(({ state }) => state !== 'draining').map(targetKey));
     if (!targets.every((target) => registered.has(targetKey(target)))) return false;
   }
   return true;
+}
+
+async function healthOf(world: World, groupArn: string): Promise<TargetHealth[]> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await world.targetGroups.health(groupArn, world.signal);
+    } catch (error) {
+      if (attempt === HEALTH_ATTEMPTS || !isTransient(error)) throw error;
+      await world.clock.sleep(attempt * LOOK_SECONDS * 1000, world.signal);
+    }
+  }
 }
 
 function byGroup(hosts: readonly FleetHost[]): Map<string, HostTarget[]> {

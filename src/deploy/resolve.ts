@@ -1,13 +1,13 @@
 import { resolve as absolute } from 'node:path';
 import type { Repository } from '../aws/registry.js';
 import { collectFiles } from '../compose/collect.js';
-import { compile, projectName } from '../compose/compile.js';
+import { ANY_SERVICE, compile, projectName } from '../compose/compile.js';
 import type { FileFacts } from '../compose/files.js';
 import type { CompiledRelease } from '../compose/model.js';
 import { type ParsedCompose, parseCompose } from '../compose/parse.js';
 import { blueSlot, checkPorts } from '../compose/slot-ports.js';
-import { type Problem, ProblemCollector, problem } from '../problem.js';
-import { type FleetHost, type Group, readFleet, readGroup, requireReady } from './fleet.js';
+import { type Problem, ProblemCollector, ProblemsError, problem } from '../problem.js';
+import { type FleetHost, type Group, groupProblems, readFleet, readGroup, requireReady } from './fleet.js';
 import type { DeployOptions } from './options.js';
 import type { World } from './world.js';
 
@@ -17,7 +17,8 @@ export interface Resolved {
   readonly fleet: readonly FleetHost[];
   /** Instance ids of the hosts that serve a release of this app already. */
   readonly serving: ReadonlySet<string>;
-  readonly repository: Repository;
+  /** Undefined where the build has to create it. */
+  readonly repository: Repository | undefined;
   readonly compose: Compose;
   /** Compiled without the images, which are not built yet: what is refused is refused now. */
   readonly draft: CompiledRelease;
@@ -37,26 +38,39 @@ export async function resolve(options: DeployOptions, world: World): Promise<Res
     found.attempt(() => findRepository(options, world)),
     found.attempt(() => readCompose(options, world)),
   ]);
+  const knowsFleet = groups.length > 0 || options.fleet.kind !== 'registered';
   const [fleet, draft] = await Promise.all([
-    groups && found.attempt(() => readFleet(world, options.fleet, groups)),
-    compose && found.attempt(() => compileRelease(options, compose, groups ?? [])),
+    knowsFleet ? found.attempt(() => readFleet(world, options.fleet, groups)) : undefined,
+    compose && found.attempt(() => compileRelease(options, compose, groups)),
   ]);
-  if (groups && compose && draft) found.add(...portProblems(groups, compose, draft));
+  if (compose && draft) found.add(...portProblems(groups, compose, draft));
   const serving = fleet && (await found.attempt(() => requireReady(world, options, fleet)));
   found.throwIfAny();
-  if (!groups || !repository || !compose || !fleet || !draft || !serving) throw new Error('A check failed in silence.');
+  if (!compose || !fleet || !draft || !serving) throw new Error('A check failed in silence.');
   return { groups, fleet, serving, repository, compose, draft };
 }
 
-async function readGroups(options: DeployOptions, world: World, found: ProblemCollector): Promise<Group[] | undefined> {
+/** Those that could be read: what depends on them is checked as far as they go. */
+async function readGroups(options: DeployOptions, world: World, found: ProblemCollector): Promise<Group[]> {
   const groups = await Promise.all(options.targetGroups.map((choice) => found.attempt(() => readGroup(world, choice))));
   const known = groups.filter((group) => group !== undefined);
-  return known.length === groups.length ? known : undefined;
+  found.add(...known.flatMap(({ group }) => groupProblems(group)));
+  return known;
 }
 
-async function findRepository(options: DeployOptions, world: World): Promise<Repository> {
-  const name = options.repository ?? repositoryOf(options.image ?? '');
-  return options.createRepository && !options.dryRun ? world.registry.create(name) : world.registry.describe(name);
+/** Undefined where it may be created; that is left to the build, since nothing is touched before all checks are over. */
+async function findRepository(options: DeployOptions, world: World): Promise<Repository | undefined> {
+  try {
+    return await world.registry.describe(repositoryName(options));
+  } catch (error) {
+    const isMissing = error instanceof ProblemsError && error.problems[0]?.code === 'REPOSITORY_NOT_FOUND';
+    if (isMissing && options.createRepository) return undefined;
+    throw error;
+  }
+}
+
+export function repositoryName({ repository, image = '' }: DeployOptions): string {
+  return repository ?? repositoryOf(image);
 }
 
 /** `REGISTRY/NAME@sha256:…` or `REGISTRY/NAME:TAG`: the bundle goes where the image is. */
@@ -95,7 +109,7 @@ export function compileRelease(
 /** By service; a group without one is the only group, and stands for whichever service the compose file decides. */
 function registeredPorts(groups: readonly Group[]): { readonly [service: string]: readonly number[] } {
   return Object.fromEntries(
-    groups.flatMap(({ service, baseline }) => (service ? [[service, baseline.map(({ port }) => port)]] : [])),
+    groups.map(({ service = ANY_SERVICE, group, baseline }) => [service, portsOf(group.port, baseline)]),
   );
 }
 

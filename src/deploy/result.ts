@@ -40,7 +40,7 @@ const NOTHING: ReleaseSummary = {
 };
 
 /** What is known of a release once it is built; nothing before. */
-export function summarise(release?: BuiltRelease, repository = '', before: ReleaseSummary = NOTHING): ReleaseSummary {
+export function summarise(release?: BuiltRelease, before: ReleaseSummary = NOTHING): ReleaseSummary {
   if (!release) return before;
   const web = release.compiled.web.map(({ service }) => release.images[service]).find((image) => image !== undefined);
   const image = web ?? Object.values(release.images)[0];
@@ -48,6 +48,6 @@ export function summarise(release?: BuiltRelease, repository = '', before: Relea
     ...before,
     release: release.id,
     bundle: release.bundle,
-    image: image && { reference: image.ref, tag: image.tag, digest: image.digest, repository },
+    image: image && { reference: image.ref, tag: image.tag, digest: image.digest, repository: release.repository },
   };
 }

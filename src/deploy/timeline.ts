@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js';
+import { formatDuration } from '../duration.js';
 import type { Log } from '../log.js';
 
 export type PhaseName = 'resolve' | 'plan' | 'build' | 'prepare' | 'waves' | 'commit' | 'revert';
@@ -39,6 +40,7 @@ export class Timeline {
       try {
         const result = await work();
         record(false);
+        this.#log.info(`Done in ${formatDuration((this.#clock.now() - startedAt) / 1000)}.`);
         return result;
       } catch (error) {
         record(true);

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Lab, startLab } from '../../lab/lab.js';
 import { createStack, type Stack, type StackOptions } from '../../lab/stack.js';
+import type { WireCall } from '../../lab/wire/server.js';
 import { createWorld } from '../../src/actions/world.js';
 import type { Clock } from '../../src/clock.js';
 import { systemClock } from '../../src/clock.js';
@@ -24,15 +25,29 @@ export interface TestLab {
   readonly workspace: string;
   /** What the deploys said, since the last time it was emptied. */
   readonly said: string[];
+  /** What was asked of AWS over the wire, by deploys and hosts, since the last time it was emptied. */
+  readonly calls: WireCall[];
   deploy(options?: Partial<DeployOptions>, signal?: AbortSignal): Promise<DeployResult>;
   /** What each host's application answers, asked past the load balancer. */
   versions(): Promise<(string | undefined)[]>;
   end(): Promise<void>;
 }
 
-export async function startTestLab(options: { hosts: number; stack?: Partial<StackOptions> }): Promise<TestLab> {
+export interface TestLabOptions {
+  readonly hosts: number;
+  readonly stack?: Partial<StackOptions>;
+  /** Called after each answer over the wire; may add faults for the next. */
+  readonly onCall?: (call: WireCall) => void;
+}
+
+export async function startTestLab(options: TestLabOptions): Promise<TestLab> {
   const said: string[] = [];
-  const lab = await startLab({ hosts: options.hosts, speed: SPEED });
+  const calls: WireCall[] = [];
+  const onCall = (call: WireCall) => {
+    calls.push(call);
+    options.onCall?.(call);
+  };
+  const lab = await startLab({ hosts: options.hosts, speed: SPEED, onCall });
   const workspace = mkdtempSync(join(tmpdir(), 'workspace-'));
   const restore = pointAt(lab.env);
   const end = async () => {
@@ -45,7 +60,7 @@ export async function startTestLab(options: { hosts: number; stack?: Partial<Sta
     cpSync(join(dirname(fileURLToPath(import.meta.url)), 'app'), workspace, { recursive: true });
     const settings = deployOptions(workspace, stack, lab.region);
     return {
-      ...{ lab, stack, workspace, said, end },
+      ...{ lab, stack, workspace, said, calls, end },
       deploy: (given = {}, signal = new AbortController().signal) =>
         deploy({ ...settings, ...given }, testWorld(lab, said, signal)),
       versions: () => Promise.all(lab.hosts.map(({ address }) => versionAt(`http://${address}:8080/`))),
