@@ -139,14 +139,34 @@ async function fault(lab: Lab, [kind, argument = '', times]: string[]): Promise<
       lab.hub.unhang(host().id);
       return `the agent of ${host().id} works again`;
     case 'vanish':
-      await lab.docker(['network', 'disconnect', '-f', lab.name, host().container]);
+      await filterPackets(lab, host(), '-I');
       return `${host().id} has left the network`;
     case 'return':
-      await lab.docker(['network', 'connect', '--ip', host().address, lab.name, host().container]);
+      await filterPackets(lab, host(), '-D');
       return `${host().id} is back`;
     default:
       throw new Error(faultUsage);
   }
+}
+
+/** Every packet in and out, those of the host's containers included: the tables before and after all of Docker's rules. */
+const DROP_ALL = [
+  { table: 'raw', chain: 'PREROUTING', match: ['-i', 'eth0'] },
+  { table: 'mangle', chain: 'POSTROUTING', match: ['-o', 'eth0'] },
+];
+
+/** Packets get lost, as on a real network: no side learns that the other is gone, connections just stay silent. */
+async function filterPackets(lab: Lab, host: LabHost, change: '-I' | '-D'): Promise<void> {
+  for (const { table, chain, match } of DROP_ALL) {
+    const rule = [chain, ...match, '-j', 'DROP'];
+    const isThere = await lab.docker.attempt(iptables(host, table, '-C', rule));
+    if ((isThere.code === 0) === (change === '-I')) continue;
+    await lab.docker(iptables(host, table, change, rule));
+  }
+}
+
+function iptables({ container }: LabHost, table: string, change: string, rule: readonly string[]): string[] {
+  return ['exec', container, 'iptables', '-w', '-t', table, change, ...rule];
 }
 
 /** Processes of a paused container keep their connections, as little as those of a stopped instance answer on them. */

@@ -13,11 +13,11 @@ import { Instances } from './model/instances.js';
 import { DEFAULT_IDS, defaultNetwork, type Network } from './model/network.js';
 import { Principals } from './model/principals.js';
 import type { Say } from './say.js';
-import { createEc2 } from './services/ec2.js';
-import { createEcr } from './services/ecr.js';
-import { createElbv2, type Elbv2 } from './services/elbv2.js';
-import { createParameterStore } from './services/parameters.js';
-import { createRunCommand } from './services/run-command.js';
+import { createEc2 } from './services/ec2/ec2.js';
+import { createEcr } from './services/ecr/ecr.js';
+import { createElbv2, type Elbv2 } from './services/elbv2/elbv2.js';
+import { createParameterStore } from './services/parameters/parameters.js';
+import { createRunCommand } from './services/run-command/run-command.js';
 import { createSts } from './services/sts.js';
 import { listenOnAll, startWireServer, type WireCall } from './wire/server.js';
 import type { Input, Service } from './wire/service.js';
@@ -115,6 +115,7 @@ async function assemble(
     env: {
       AWS_ENDPOINT_URL: endpoint,
       AWS_REGION: REGION,
+      AWS_DEFAULT_REGION: REGION,
       AWS_ACCESS_KEY_ID: credentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
       AWS_SESSION_TOKEN: credentials.sessionToken,

@@ -22,18 +22,18 @@ function showLine(line: string): string | undefined {
     case undefined:
       return line;
     case 'group':
-      return `▸ ${unescape(message)}`;
+      return `▸ ${decode(message)}`;
     case 'debug':
-      return process.env.RUNNER_DEBUG === '1' ? `debug: ${unescape(message)}` : undefined;
+      return process.env.RUNNER_DEBUG === '1' ? `debug: ${decode(message)}` : undefined;
     case 'error':
     case 'warning':
     case 'notice':
-      return `${command}: ${unescape(message)}`;
+      return `${command}: ${decode(message)}`;
     default:
       return undefined;
   }
 }
 
-function unescape(message: string): string {
+function decode(message: string): string {
   return message.replaceAll('%0A', '\n').replaceAll('%0D', '').replaceAll('%25', '%');
 }

@@ -1,6 +1,6 @@
 import type { AgentMessage, DocumentStatus, HubEvent, PluginResult } from '../../lab/agent/hub.js';
 import type { LabClock } from '../../lab/model/clock.js';
-import type { AgentHub } from '../../lab/services/run-command-dispatch.js';
+import type { AgentHub } from '../../lab/services/run-command/dispatch.js';
 
 export interface FakeHub extends AgentHub {
   /** What waits for the agent of an instance, oldest first. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { AgentMessage, AgentReply, HubEvent, PluginResult } from '../../lab/agent/hub.js';
-import { createRunCommand } from '../../lab/services/run-command.js';
+import { createRunCommand } from '../../lab/services/run-command/run-command.js';
 import type { CallContext, Operation } from '../../lab/wire/service.js';
 import { type AgentCase, parametersOf, refusedByService } from './cases.js';
 import type { TestHost } from './host.js';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Check } from '../../lab/balancer/checker.js';
 import type { CheckResult } from '../../lab/balancer/target-health.js';
-import { createElbv2, type Elbv2, type Elbv2Options, type TargetTransition } from '../../lab/services/elbv2.js';
+import { createElbv2, type Elbv2, type Elbv2Options, type TargetTransition } from '../../lab/services/elbv2/elbv2.js';
 import { instance, type LabApi, labApi, newInstances } from './lab-api.js';
 import { VirtualClock } from './virtual-clock.js';
 

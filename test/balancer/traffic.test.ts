@@ -4,7 +4,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { realClock } from '../../lab/model/clock.js';
-import { createElbv2, type Elbv2, type TargetTransition } from '../../lab/services/elbv2.js';
+import { createElbv2, type Elbv2, type TargetTransition } from '../../lab/services/elbv2/elbv2.js';
 import type { Input } from '../../lab/wire/service.js';
 import { instance, type LabApi, labApi, newInstances } from './lab-api.js';
 import { closeServer, closeServers, serve } from './servers.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { realClock } from '../../lab/model/clock.js';
-import { createElbv2, type Elbv2 } from '../../lab/services/elbv2.js';
+import { createElbv2, type Elbv2 } from '../../lab/services/elbv2/elbv2.js';
 import { healthGateInputs } from '../../src/actions/health-gate-inputs.js';
 import { instance, type LabApi, labApi, newInstances } from '../balancer/lab-api.js';
 import { ACCOUNT, DEPLOYER, REGION, startLocalAws } from '../wire/local-aws.js';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { createElbv2 } from '../../lab/services/elbv2.js';
+import { createElbv2 } from '../../lab/services/elbv2/elbv2.js';
 import { type Operation, type Service, ServiceError } from '../../lab/wire/service.js';
 import { createClients } from '../../src/aws/clients.js';
 import { createTargetGroups } from '../../src/aws/elbv2-target-groups.js';

@@ -2,7 +2,7 @@ import { SSMClient } from '@aws-sdk/client-ssm';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { LabClock } from '../../lab/model/clock.js';
 import { Instances } from '../../lab/model/instances.js';
-import { createRunCommand as createLabRunCommand } from '../../lab/services/run-command.js';
+import { createRunCommand as createLabRunCommand } from '../../lab/services/run-command/run-command.js';
 import { type Input, type Operation, ServiceError } from '../../lab/wire/service.js';
 import { createRunCommand } from '../../src/aws/ssm-run-command.js';
 import type { Clock } from '../../src/clock.js';

@@ -13,7 +13,7 @@ import {
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Instances } from '../../lab/model/instances.js';
 import { DEFAULT_IDS, defaultNetwork } from '../../lab/model/network.js';
-import { createEc2 } from '../../lab/services/ec2.js';
+import { createEc2 } from '../../lab/services/ec2/ec2.js';
 import { ACCOUNT, failureOf, HandClock, REGION, startLocalAws } from './local-aws.js';
 
 const clock = new HandClock();

@@ -22,7 +22,7 @@ import {
   RegisterTargetsCommand,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { createElbv2, type Elbv2 } from '../../lab/services/elbv2.js';
+import { createElbv2, type Elbv2 } from '../../lab/services/elbv2/elbv2.js';
 import { startWireServer, type WireServer } from '../../lab/wire/server.js';
 import { instance, newInstances, SUBNETS, VPC } from '../balancer/lab-api.js';
 import { VirtualClock } from '../balancer/virtual-clock.js';

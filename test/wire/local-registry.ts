@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { ECRClient, GetAuthorizationTokenCommand } from '@aws-sdk/client-ecr';
-import { createEcr } from '../../lab/services/ecr.js';
+import { createEcr } from '../../lab/services/ecr/ecr.js';
 import { listenOnAll } from '../../lab/wire/server.js';
 import { ACCOUNT, HandClock, REGION, startLocalAws } from './local-aws.js';
 import { digestOf, IMAGE_TYPE, imageManifest, startPlainRegistry } from './plain-registry.js';

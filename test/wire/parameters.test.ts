@@ -13,7 +13,7 @@ import {
   SSMClient,
 } from '@aws-sdk/client-ssm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { createParameterStore } from '../../lab/services/parameters.js';
+import { createParameterStore } from '../../lab/services/parameters/parameters.js';
 import type { Operation } from '../../lab/wire/service.js';
 import { ACCOUNT, DEPLOYER, failureOf, HandClock, REGION, ssmService, startLocalAws } from './local-aws.js';
 

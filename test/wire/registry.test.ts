@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { CreateRepositoryCommand, ImageTagMutability, UpdateImageStorageClassCommand } from '@aws-sdk/client-ecr';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { createEcr } from '../../lab/services/ecr.js';
+import { createEcr } from '../../lab/services/ecr/ecr.js';
 import { ACCOUNT, HandClock, REGION } from './local-aws.js';
 import { type LocalRegistry, REGISTRY_HOST, startLocalRegistry } from './local-registry.js';
 import { digestOf } from './plain-registry.js';

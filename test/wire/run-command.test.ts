@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { Instances } from '../../lab/model/instances.js';
-import { createRunCommand, type SentScript } from '../../lab/services/run-command.js';
-import { elapsed } from '../../lab/services/run-command-views.js';
+import { createRunCommand, type SentScript } from '../../lab/services/run-command/run-command.js';
+import { elapsed } from '../../lab/services/run-command/views.js';
 import type { CallContext } from '../../lab/wire/service.js';
 import { fakeHub } from '../agent/fake-hub.js';
 import { instanceAt } from '../agent/host.js';
