@@ -129,6 +129,7 @@ async function interrupted({ ended }: Server): Promise<never> {
 
 async function down(): Promise<void> {
   if (!(await isTaken())) {
+    rmSync(socket, { force: true });
     const removed = await removeAbandoned((line) => console.log(line));
     console.log(removed ? 'No lab is running. What one that died had left is gone.' : 'No lab is running.');
     return;

@@ -169,14 +169,21 @@ function iptables({ container }: LabHost, table: string, change: string, rule: r
   return ['exec', container, 'iptables', '-w', '-t', table, change, ...rule];
 }
 
-/** Processes of a paused container keep their connections, as little as those of a stopped instance answer on them. */
+/**
+ * Nothing on a stopped instance runs: neither the host nor the containers in it, which have cgroups of their own. What it
+ * had in memory is still there when it starts again, unlike on EC2.
+ */
 async function stopInstance(lab: Lab, host: LabHost): Promise<void> {
+  if (lab.instances.get(host.id)?.state === 'stopped') return;
+  await lab.exec(host, ['sh', '-c', 'docker ps -q | xargs -r docker pause']);
   await lab.docker(['pause', host.container]);
   lab.instances.setState(host.id, 'stopped');
 }
 
 async function startInstance(lab: Lab, host: LabHost): Promise<void> {
+  if (lab.instances.get(host.id)?.state !== 'stopped') return;
   await lab.docker(['unpause', host.container]);
+  await lab.exec(host, ['sh', '-c', 'docker ps -q --filter status=paused | xargs -r docker unpause']);
   lab.instances.setState(host.id, 'running');
 }
 

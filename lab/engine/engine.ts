@@ -140,7 +140,9 @@ async function leave(files: EngineFiles, docker: Docker, user: string): Promise<
     }
   }
   await unmountLeftovers(files.exec);
-  if (existsSync(files.before)) await restoreNetwork(JSON.parse(readFileSync(files.before, 'utf8')) as NetworkBefore);
+  if (!existsSync(files.before)) return;
+  await restoreNetwork(JSON.parse(readFileSync(files.before, 'utf8')) as NetworkBefore);
+  rmSync(files.before);
   rmSync(files.before, { force: true });
 }
 

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { type Problem, ProblemsError } from '../problem.js';
 import { releaseId } from '../release/release-id.js';
 import { type BuiltRelease, build } from './build.js';
-import { type Before, commit, deployChange, prepare } from './hosts.js';
+import { type Before, commit, deployChange, isServing, prepare } from './hosts.js';
 import type { DeployOptions } from './options.js';
 import { describePlan, makePlan, type Plan } from './plan.js';
 import { type Resolved, resolve } from './resolve.js';
@@ -47,6 +47,7 @@ class Run {
     if (this.#options.dryRun) return this.end('unchanged', []);
     const release = await this.#phase('build', 'Build and push', () => this.#build(resolved));
     const before = await this.#phase('prepare', 'Prepare the hosts', () => this.#prepare(resolved, release));
+    if (await isServing(this.#options, plan, release, before, this.#world)) return this.#unchanged();
     const change = deployChange(this.#options, release, before, this.#world);
     const rollout = await this.#phase('waves', 'Roll out', () => rollOut(this.#world, plan, change));
     this.#ending = { ...this.#ending, targets: rollout.targets };
@@ -61,6 +62,13 @@ class Run {
   end(outcome: Outcome, problems: readonly Problem[]): DeployResult {
     const { phases } = this.#timeline;
     return { ...this.#ending, outcome, problems, phases, durationSeconds: this.#timeline.secondsSinceStart() };
+  }
+
+  #unchanged(): DeployResult {
+    const { previousRelease } = this.#ending;
+    this.#world.log.info(`Every host serves the same images, models and files already, as release ${previousRelease}.`);
+    this.#ending = { ...this.#ending, release: previousRelease };
+    return this.end('unchanged', []);
   }
 
   #plan(resolved: Resolved): Plan {

@@ -8,6 +8,8 @@ import { ProblemsError } from '../problem.js';
 import type { BuiltRelease } from './build.js';
 import type { FleetHost } from './fleet.js';
 import type { DeployOptions } from './options.js';
+import type { Plan } from './plan.js';
+import { healthyTargets } from './registration.js';
 import type { Change } from './rollout.js';
 import type { World } from './world.js';
 
@@ -22,6 +24,8 @@ export interface Before {
   readonly releases: ReadonlyMap<string, string>;
   /** Hosts with no container at all where the release will run. */
   readonly vacant: ReadonlySet<string>;
+  /** Every host serves a release that consists of the same images, models and files. */
+  readonly same: boolean;
 }
 
 export function hostApp({ app, environment }: DeployOptions): HostApp {
@@ -62,7 +66,27 @@ export async function prepare(
 function before(outcomes: readonly HostOutcome[]): Before {
   const current = ({ instance, report }: HostOutcome) => (report?.current ? [[instance, report.current] as const] : []);
   const vacant = outcomes.filter(({ report }) => !report?.current && report?.facts.slotContainers === 0);
-  return { releases: new Map(outcomes.flatMap(current)), vacant: new Set(vacant.map(({ instance }) => instance)) };
+  return {
+    releases: new Map(outcomes.flatMap(current)),
+    vacant: new Set(vacant.map(({ instance }) => instance)),
+    same: outcomes.every(({ report }) => report?.facts.sameAsCurrent === true),
+  };
+}
+
+/** The hosts serve the same already, their containers run, and the load balancer calls every target healthy. */
+export async function isServing(
+  options: DeployOptions,
+  plan: Plan,
+  release: BuiltRelease,
+  { releases, same }: Before,
+  world: World,
+): Promise<boolean> {
+  if (!same) return false;
+  const fleet = plan.waves.flat();
+  const outcomes = await revertChange(options, release, releases, world).look(fleet, world.signal);
+  if (outcomes.some(({ problems }) => problems.length > 0)) return false;
+  const targets = fleet.flatMap((host) => host.targets);
+  return (await healthyTargets(world, plan, fleet)) === targets.length;
 }
 
 /** The new release on the hosts of a wave. */

@@ -60,6 +60,22 @@ describe('two hosts behind a load balancer', () => {
   );
 
   test(
+    'the same version again changes nothing, and says so',
+    async () => {
+      on.said.length = 0;
+      const rolled = ['docker', 'ps', '-q', '--filter', 'label=ec2-compose-deploy.role=rolled'];
+      const containers = () => Promise.all(on.lab.hosts.map((host) => on.lab.exec(host, rolled)));
+      const before = await containers();
+      const result = await on.deploy(build({ VERSION: '2' }));
+      expect(result.outcome).toBe('unchanged');
+      expect(result.release).toBe(result.previousRelease);
+      expect(on.said.join('\n')).toContain('serves the same images, models and files already');
+      expect(await containers()).toEqual(before);
+    },
+    LAB_TEST_MILLISECONDS,
+  );
+
+  test(
     'a version that answers 500 on its health path is refused, and the host that had it is back on the version before',
     async () => {
       const result = await on.deploy({ ...build({ VERSION: '3', MODE: 'error' }), healthTimeoutSeconds: 40 });

@@ -92,6 +92,16 @@ images_to_pull() {
   done <"$base/releases/$release/host/services"
 }
 
+# What a release consists of, its own name aside.
+fingerprint() {
+  (cd "$1" && find . -path ./host -prune -o -type f ! -path ./release.json -print0 | sort -z | xargs -0 sha256sum | sha256sum)
+}
+
+report_sameness() {
+  local current=$base/current
+  if [[ -d $current && $(fingerprint "$current/") == "$(fingerprint "$base/releases/$release")" ]]; then fact sameAsCurrent true; fi
+}
+
 check_requirements
 check_ports
 stop_if_problems
@@ -103,5 +113,6 @@ extract_bundle
 write_tables
 if check_variables; then check_models; fi
 report_pinned
+report_sameness
 images_to_pull >"$scratch/images"
 pull_missing <"$scratch/images"
