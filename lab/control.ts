@@ -139,7 +139,7 @@ async function fault(lab: Lab, [kind, argument = '', times]: string[]): Promise<
       lab.hub.unhang(host().id);
       return `the agent of ${host().id} works again`;
     case 'vanish':
-      await filterPackets(lab, host(), '-I');
+      await vanish(lab, host());
       return `${host().id} has left the network`;
     case 'return':
       await filterPackets(lab, host(), '-D');
@@ -154,6 +154,12 @@ const DROP_ALL = [
   { table: 'raw', chain: 'PREROUTING', match: ['-i', 'eth0'] },
   { table: 'mangle', chain: 'POSTROUTING', match: ['-o', 'eth0'] },
 ];
+
+/** Takes a host off the network. Gives back what returns it. */
+export async function vanish(lab: Lab, host: LabHost): Promise<() => Promise<void>> {
+  await filterPackets(lab, host, '-I');
+  return () => filterPackets(lab, host, '-D');
+}
 
 /** Packets get lost, as on a real network: no side learns that the other is gone, connections just stay silent. */
 async function filterPackets(lab: Lab, host: LabHost, change: '-I' | '-D'): Promise<void> {

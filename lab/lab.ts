@@ -7,7 +7,7 @@ import { type LabImages, labImages } from './engine/images.js';
 import { Faults } from './faults.js';
 import { LabContainers, removeLeftovers } from './hosts/containers.js';
 import { describeHost, type HostSettings, type LabHost, newInstanceId, startHost } from './hosts/host.js';
-import { startMirror, startRegistry } from './hosts/registries.js';
+import { removeImages, startMirror, startRegistry } from './hosts/registries.js';
 import { realClock } from './model/clock.js';
 import { Instances } from './model/instances.js';
 import { DEFAULT_IDS, defaultNetwork, type Network } from './model/network.js';
@@ -93,6 +93,7 @@ async function assemble(
   const ground = await prepareGround(engine, images, cleanups);
   options.signal?.throwIfAborted();
   const aws = await startServices(options, ground, cleanups);
+  cleanups.push(() => removeImages(engine.docker, aws.registryHost));
   say(`Starting ${options.hosts} host${options.hosts === 1 ? '' : 's'} with a Docker daemon each …`);
   const hosts = await startHosts(options, engine, images, ground, aws);
   const { docker } = engine;

@@ -139,7 +139,7 @@ async function leave(files: EngineFiles, docker: Docker, user: string): Promise<
       await pause();
     }
   }
-  await unmountLeftovers(files.exec);
+  await unmountLeftovers([files.exec, files.data]);
   if (!existsSync(files.before)) return;
   await restoreNetwork(JSON.parse(readFileSync(files.before, 'utf8')) as NetworkBefore);
   rmSync(files.before);
@@ -154,12 +154,12 @@ async function removeContainers(docker: Docker): Promise<void> {
   await docker.attempt(['network', 'prune', '-f']);
 }
 
-/** An engine leaves the mount of the default network namespace behind. */
-async function unmountLeftovers(folder: string): Promise<void> {
+/** An engine leaves the mount of the default network namespace behind; a killed one that of its data too. */
+async function unmountLeftovers(folders: readonly string[]): Promise<void> {
   const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
-  for (const path of mounts.map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(`${folder}/`))) {
-    await tryRun('umount', [path]);
-  }
+  const paths = mounts.map((line) => line.split(' ')[1] ?? '');
+  const ours = paths.filter((path) => folders.some((folder) => `${path}/`.startsWith(`${folder}/`)));
+  for (const path of ours.reverse()) await tryRun('umount', [path]);
 }
 
 function forgetDeadUsers(users: string): void {

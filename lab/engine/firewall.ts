@@ -21,7 +21,7 @@ export async function readNetwork(): Promise<NetworkBefore> {
   return {
     forwarding: existsSync(FORWARDING) ? readFileSync(FORWARDING, 'utf8').trim() : '',
     forwardPolicy: Object.fromEntries(policies),
-    hadDocker: existsSync('/sys/class/net/docker0') || rules.some((rule) => rule.includes('DOCKER')),
+    hadDocker: (await hasBridge()) || rules.some((rule) => rule.includes('DOCKER')),
   };
 }
 
@@ -35,6 +35,12 @@ export async function restoreNetwork(before: NetworkBefore): Promise<void> {
     if (policy) await tryRun(program, ['-P', 'FORWARD', policy]);
   }
   if (before.forwarding) writeFileSync(FORWARDING, before.forwarding);
+}
+
+/** Asked of the kernel, since /sys shows the network of whoever mounted it, which in a container may be another one. */
+async function hasBridge(): Promise<boolean> {
+  const { code } = await tryRun('ip', ['link', 'show', 'docker0']).catch(() => ({ code: 1 }));
+  return code === 0;
 }
 
 async function removeDockerRules(program: string, table: string): Promise<void> {

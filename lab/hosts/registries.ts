@@ -39,6 +39,16 @@ export async function startMirror(
   return `${address}:${REGISTRY_PORT}`;
 }
 
+/** What was built for a registry that is gone is of no use; its layers stay in the build cache. */
+export async function removeImages(docker: Docker, registryHost: string): Promise<void> {
+  const format = '{{.Repository}} {{.Tag}} {{.Digest}}';
+  const lines = (await docker(['images', '--digests', '--format', format])).split('\n').map((line) => line.split(' '));
+  const names = lines
+    .filter(([repository = '']) => repository.startsWith(`${registryHost}/`))
+    .map(([repository, tag, digest]) => (tag === '<none>' ? `${repository}@${digest}` : `${repository}:${tag}`));
+  if (names.length > 0) await docker.attempt(['rmi', ...new Set(names)]);
+}
+
 const START_PATIENCE_MILLISECONDS = 30_000;
 const LOOK_MILLISECONDS = 50;
 

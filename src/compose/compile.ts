@@ -201,7 +201,7 @@ function refuseSlotPorts({ services, values, webPorts }: Blueprint, slots: reado
       if (holder !== undefined)
         findings.refuse('SLOT_PORT_TAKEN', `${name} needs ${port} in the ${slot.name} slot, but ${holder} has it.`, {
           path: ['services', name, 'ports'],
-          fix: 'Choose a free port with the input slot-port.',
+          fix: 'Publish another port.',
         });
       holders.set(port, `${name} (${slot.name})`);
     }

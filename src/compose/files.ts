@@ -190,9 +190,7 @@ function refuseMissing(one: Reference, refuse: (code: string, message: string, f
   return refuse(
     'FILE_NOT_FOUND',
     `${one.source} is not in the repository.`,
-    one.use === 'env_file'
-      ? 'Commit it, write required: false, or give the values with env-from.'
-      : 'Commit it, or correct the path.',
+    one.use === 'env_file' ? 'Commit it, or write required: false.' : 'Commit it, or correct the path.',
   );
 }
 
@@ -200,7 +198,7 @@ function covers(mount: string, context: string): boolean {
   return mount === '.' || mount === context || context.startsWith(`${mount}/`);
 }
 
-/** Names that mostly hold secrets; their values should come from env-from, not from a file of the repository. */
+/** Names that mostly hold secrets; their values should not come from a file of the repository. */
 const SECRET_NAME = /(PASSWORD|PASSWD|SECRET|TOKEN|PRIVATE_KEY|API_KEY|ACCESS_KEY|CREDENTIALS?)$/;
 
 export function secretNames(values: Values): readonly string[] {

@@ -10,7 +10,7 @@ export function blueSlot(web: Web): Slot {
   return { name: 'blue', ports: Object.fromEntries(web.map(({ service, publishedPort }) => [service, publishedPort])) };
 }
 
-/** The second slot: the ports given with the input `slot-port`, else the published port and one. */
+/** The second slot: the ports given, else the published port and one. */
 export function greenSlot(web: Web, given: { readonly [service: string]: number } = {}): Slot {
   const ports = web.map(({ service, publishedPort }) => [service, given[service] ?? publishedPort + 1]);
   return { name: 'green', ports: Object.fromEntries(ports) };

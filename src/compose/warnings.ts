@@ -56,7 +56,7 @@ export function warnSecrets(
   );
   if (carried && names.length > 0)
     findings.warn(
-      `${list(names)} in an env-file travel in the bundle, readable by who can pull it: keep secrets in Parameter Store and name them with env-from.`,
+      `${list(names)} in an env-file travel in the bundle, readable by everyone who can pull it: keep secrets out of the repository.`,
       { path: [] },
     );
 }

@@ -109,7 +109,12 @@ async function givenImage(
   if (service === undefined || others.length > 0) {
     throw problem('INPUT_INVALID', `Input 'image' names one image, but the compose file needs ${services.length}.`);
   }
-  const [, tag = '', given] = /(?::([\w.-]+))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(image) ?? [];
+  const [, repository, tag = '', given] = /^(.+?)(?::([\w][\w.-]*))?(?:@(sha256:[0-9a-f]{64}))?$/.exec(image) ?? [];
+  if (repository !== uri) {
+    throw problem('INPUT_INVALID', `Input 'image' is in ${repository}, but the repository of this deploy is ${uri}.`, {
+      fix: 'Give an image of that repository, or name its repository in ecr-repository.',
+    });
+  }
   const digest = given ?? (await registry.digestOf(name, tag));
   if (digest === undefined) {
     throw problem('IMAGE_NOT_FOUND', `There is no image ${image}.`, {

@@ -4,7 +4,7 @@ import { blueSlot } from '../compose/slot-ports.js';
 import { sharedResources } from '../host/command.js';
 import { clusterProblems, type HostOutcome } from '../host/hosts.js';
 import type { HostApp, HostRegistry } from '../host/verbs.js';
-import { ProblemsError } from '../problem.js';
+import { type Problem, ProblemsError } from '../problem.js';
 import type { BuiltRelease } from './build.js';
 import type { FleetHost } from './fleet.js';
 import type { DeployOptions } from './options.js';
@@ -78,12 +78,13 @@ export async function isServing(
   options: DeployOptions,
   plan: Plan,
   release: BuiltRelease,
-  { releases, same }: Before,
+  before: Before,
   world: World,
 ): Promise<boolean> {
-  if (!same) return false;
+  if (!before.same) return false;
   const fleet = plan.waves.flat();
-  const outcomes = await revertChange(options, release, releases, world).look(fleet, world.signal);
+  // Asked with the images of the new release, which are those that serve: every service must have a container that runs.
+  const outcomes = await deployChange(options, release, before, world).look(fleet, world.signal);
   if (outcomes.some(({ problems }) => problems.length > 0)) return false;
   const targets = fleet.flatMap((host) => host.targets);
   return (await healthyTargets(world, plan, fleet)) === targets.length;
@@ -154,8 +155,19 @@ export async function commit(
   world: World,
 ): Promise<string[]> {
   const repositories = [release.bundle.slice(0, release.bundle.indexOf('@'))];
-  const outcomes = await world.hosts.commit(ids(fleet), { ...hostApp(options), release: release.id, repositories });
-  return clusterProblems(outcomes).map(({ code, message, where = '' }) => `${code}: ${where} ${message}`);
+  const args = { ...hostApp(options), release: release.id, repositories };
+  const problems = await problemsOf(() => world.hosts.commit(ids(fleet), args));
+  return problems.map(({ code, message, where = '' }) => [`${code}:`, where, message].filter(Boolean).join(' '));
+}
+
+/** What went wrong on the hosts, or on the way to them. */
+export async function problemsOf(work: () => Promise<readonly HostOutcome[]>): Promise<readonly Problem[]> {
+  try {
+    return clusterProblems(await work());
+  } catch (error) {
+    if (!(error instanceof ProblemsError)) throw error;
+    return error.problems;
+  }
 }
 
 function registryOf({ region }: DeployOptions, { registryHost }: BuiltRelease): HostRegistry {

@@ -35,7 +35,7 @@ export async function resolve(options: DeployOptions, world: World): Promise<Res
   const found = new ProblemCollector();
   const [groups, repository, compose] = await Promise.all([
     readGroups(options, world, found),
-    found.attempt(() => findRepository(options, world)),
+    found.attempt(() => findRepository(world, { name: repositoryName(options), mayCreate: options.createRepository })),
     found.attempt(() => readCompose(options, world)),
   ]);
   const knowsFleet = groups.length > 0 || options.fleet.kind !== 'registered';
@@ -59,12 +59,15 @@ async function readGroups(options: DeployOptions, world: World, found: ProblemCo
 }
 
 /** Undefined where it may be created; that is left to the build, since nothing is touched before all checks are over. */
-async function findRepository(options: DeployOptions, world: World): Promise<Repository | undefined> {
+export async function findRepository(
+  { registry }: Pick<World, 'registry'>,
+  { name, mayCreate }: { name: string; mayCreate: boolean },
+): Promise<Repository | undefined> {
   try {
-    return await world.registry.describe(repositoryName(options));
+    return await registry.describe(name);
   } catch (error) {
     const isMissing = error instanceof ProblemsError && error.problems[0]?.code === 'REPOSITORY_NOT_FOUND';
-    if (isMissing && options.createRepository) return undefined;
+    if (isMissing && mayCreate) return undefined;
     throw error;
   }
 }

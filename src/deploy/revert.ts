@@ -1,8 +1,7 @@
-import { clusterProblems } from '../host/hosts.js';
 import type { Problem } from '../problem.js';
 import type { BuiltRelease } from './build.js';
 import type { FleetHost } from './fleet.js';
-import { type Before, revertChange } from './hosts.js';
+import { type Before, problemsOf, revertChange } from './hosts.js';
 import type { DeployOptions } from './options.js';
 import type { Plan } from './plan.js';
 import { names } from './registration.js';
@@ -30,7 +29,7 @@ export async function revert(
   const empty = waves.flat().filter(({ id }) => !before.has(id));
   if (empty.length > 0) {
     world.log.info(`${names(empty)}: nothing to go back to, since no release of this app served there; emptied.`);
-    problems.push(...clusterProblems(await change.apply(empty)));
+    problems.push(...(await problemsOf(() => change.apply(empty))));
   }
   for (const wave of waves.map((hosts) => hosts.filter(({ id }) => before.has(id)))) {
     if (wave.length === 0) continue;

@@ -204,14 +204,15 @@ describe('the lab by hand', () => {
           DocumentName: 'AWS-RunShellScript', Parameters: { commands: ['echo done'] } }));
         console.log(Command.CommandId)`;
       const command = call(send).out.trim();
-      const look = `const of = { CommandId: '${command}', InstanceId: id };
-        console.log((await client.send(new ssm.GetCommandInvocationCommand(of))).Status)`;
-      expect(call(look).out).toBe('Pending\n');
+      const wait = (seconds: number) =>
+        call(`const of = { CommandId: '${command}', InstanceId: id };
+          const patience = { client, maxWaitTime: ${seconds}, minDelay: 1, maxDelay: 1 };
+          const { name, state } = await ssm.waitUntilCommandExecuted(patience, of).catch((error) => error);
+          console.log(state ?? name)`).out;
+      expect(wait(3)).toBe('TimeoutError\n');
       expect((await lab('status')).out).toContain('agent Online');
       expect((await lab('fault', 'resume-agent', 'host1')).code).toBe(0);
-      const wait = `await ssm.waitUntilCommandExecuted({ client, maxWaitTime: 20, minDelay: 1, maxDelay: 1 },
-          { CommandId: '${command}', InstanceId: id }); ${look}`;
-      expect(call(wait).out).toBe('Success\n');
+      expect(wait(20)).toBe('SUCCESS\n');
     },
     MILLISECONDS,
   );

@@ -130,7 +130,7 @@ describe('the example with its database and cache on one instance', () => {
   test(
     'the health gate alone believes what serves, and is red for a target that does not exist',
     async () => {
-      const passed = await run('health-gate', { 'target-group': `${stack.name}-web` });
+      const passed = await run('health-gate', { 'target-group': `${stack.name}-web`, 'stable-for': '10s' });
       expect(passed).toMatchObject({ code: 0, outputs: { verdict: 'passed' } });
       expect(JSON.parse(passed.outputs.targets ?? '')).toMatchObject([{ instance: host.id, outcome: 'proven' }]);
       const failed = await run('health-gate', { 'target-group': `${stack.name}-web`, targets: `${host.id}:9999` });

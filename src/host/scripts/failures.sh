@@ -57,7 +57,7 @@ docker_problem() {
   elif output_has 'exec format error|no matching manifest for|does not match the detected host platform'; then
     problem HOST_ARCHITECTURE "$2: the image is not for this host's architecture, $(uname -m)." "$cause" 'Build for the platform of the hosts (input platforms).'
   elif output_has 'required variable .* is missing'; then
-    problem HOST_VARIABLE_MISSING "$2: a required variable has no value." "$cause" 'Give it through env-file or env-from.'
+    problem HOST_VARIABLE_MISSING "$2: a required variable has no value." "$cause" 'Give it in an env-file.'
   else
     problem "$1" "$2." "$cause"
   fi

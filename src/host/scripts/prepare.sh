@@ -62,7 +62,7 @@ check_variables() {
     provided "$name" || missing+=("$name")
   done < <(table variables)
   ((${#missing[@]} > 0)) || return 0
-  problem HOST_VARIABLE_MISSING "The compose file needs ${missing[*]}, which neither the bundle nor the host provides." '' 'Give them through env-file or env-from.'
+  problem HOST_VARIABLE_MISSING "The compose file needs ${missing[*]}, which neither the bundle nor the host provides." '' 'Give them in an env-file.'
   return 1
 }
 
