@@ -156,7 +156,10 @@ export async function commit(
 ): Promise<string[]> {
   const repositories = [release.bundle.slice(0, release.bundle.indexOf('@'))];
   const args = { ...hostApp(options), release: release.id, repositories };
-  const problems = await problemsOf(() => world.hosts.commit(ids(fleet), args));
+  const attempt = () => problemsOf(() => world.hosts.commit(ids(fleet), args));
+  // Where `current` was not moved, a later revert would go back too far: worth a second try.
+  const first = await attempt();
+  const problems = first.length > 0 ? await attempt() : first;
   return problems.map(({ code, message, where = '' }) => [`${code}:`, where, message].filter(Boolean).join(' '));
 }
 

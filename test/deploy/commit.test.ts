@@ -19,6 +19,14 @@ test('credentials that end after the proof leave a warning: the release serves, 
   expect(await commit(options, fleet, release, expired)).toEqual(['AWS_CREDENTIALS: The session is over.']);
 });
 
+test('a host that was busy for a moment is asked again, and nothing is left to warn of', async () => {
+  const instance = 'i-0123456789abcdef0';
+  const result = { instance, status: 'Success', details: 'Success', exitCode: 0, stdout: '', stderr: '' };
+  const answers = [[{ code: 'HOST_BUSY', message: 'Busy.', where: instance }], []];
+  const once = worldWhere(() => Promise.resolve([{ instance, problems: answers.shift() ?? [], result }]));
+  expect(await commit(options, fleet, release, once)).toEqual([]);
+});
+
 test('a host that fails to clean up is named', async () => {
   const instance = 'i-0123456789abcdef0';
   const result = { instance, status: 'Failed', details: 'Failed', exitCode: 1, stdout: '', stderr: '' };
