@@ -1,6 +1,5 @@
 /**
- * All tests: first what needs no engine, then the lab's, one file after the other because they share the machine. The last
- * line is `tests: N passed, N failed, N skipped`.
+ * All tests: first what needs no host, then the lab's. The last line is `tests: N passed, N failed, N skipped`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -72,11 +71,11 @@ function readCounts(report: string, code: number): Counts {
   }
 }
 
-/** Without a selection: what needs no host with several processes, then the hosts' tests one file after the other. */
+/** Without a selection: what needs no host first, then the hosts' tests, two files at a time since they mostly wait. */
 async function runAll(selection: readonly string[]): Promise<Counts[]> {
   if (selection.length > 0) return [await jest(selection)];
   const rest = await jest([`--testPathIgnorePatterns=${ENGINE_TESTS}`]);
-  return [rest, await jest(['--runInBand', `--testPathPatterns=${ENGINE_TESTS}`])];
+  return [rest, await jest(['--maxWorkers=2', `--testPathPatterns=${ENGINE_TESTS}`])];
 }
 
 let parts: Counts[] = [];

@@ -27,7 +27,7 @@ export type Hosts = {
 /**
  * Seconds that a verb may take on a host: the sum of its own limits (lock 120, a pull 900, pinned services 420, compose
  * up 600), so that the script ends by itself and reports. `preflight` is short on purpose: a host whose agent is gone
- * is found out after this time, and before anything is built.
+ * is found out after the time for delivery and this one, and before anything is built.
  */
 const verbSeconds: { readonly [V in Verb]: number } = {
   preflight: 60,

@@ -161,7 +161,7 @@ describe('one host', () => {
       expect(on.said.join('\n')).toContain('Strategy recreate');
       expect(await on.versions()).toEqual(['2']);
       const [proof] = second.targets;
-      const windowMilliseconds = (2 * 5 + 2) * 1000;
+      const windowMilliseconds = (2 * 5 + 4) * 1000;
       expect((proof?.healthySince ?? 0) - (proof?.change.at ?? 0)).toBeGreaterThanOrEqual(windowMilliseconds);
     },
     LAB_TEST_MILLISECONDS,
