@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -57,9 +57,17 @@ function tryLock(path: string): boolean {
     return true;
   } catch {
     const holder = readPid(path);
-    if (holder !== undefined && !isAlive(holder)) rmSync(path, { force: true });
+    if (holder === undefined ? isForgotten(path) : !isAlive(holder)) rmSync(path, { force: true });
     return false;
   }
+}
+
+/** A lock is created and filled in one go; one that stays empty belongs to a process that was killed in between. */
+const EMPTY_LOCK_MILLISECONDS = 5_000;
+
+function isForgotten(path: string): boolean {
+  const written = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  return written !== undefined && Date.now() - written > EMPTY_LOCK_MILLISECONDS;
 }
 
 export function readPid(path: string): number | undefined {
