@@ -145,5 +145,8 @@ export async function debianMirror(): Promise<string> {
   const { stdout } = await tryRun('apt-get', ['indextargets', '--format', '$(REPO_URI)|$(ORIGIN)|$(LABEL)']);
   const repositories = stdout.split('\n').map((line) => line.split('|'));
   const debian = repositories.find(([, origin, label]) => origin === 'Debian' && label === 'Debian');
-  return debian?.[0] ?? 'http://deb.debian.org/debian';
+  if (debian?.[0]) return debian[0];
+  throw new EngineMissingError(
+    'The package lists of this machine name no mirror of Debian: run apt-get update, or start Docker.',
+  );
 }
