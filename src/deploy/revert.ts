@@ -1,9 +1,11 @@
 import type { Problem } from '../problem.js';
 import type { BuiltRelease } from './build.js';
+import { revertChange } from './change.js';
 import type { FleetHost } from './fleet.js';
-import { type Before, problemsOf, revertChange } from './hosts.js';
+import { problemsOf } from './hosts.js';
 import type { DeployOptions } from './options.js';
 import type { Plan } from './plan.js';
+import type { Before } from './prepare.js';
 import { names } from './registration.js';
 import { runWave } from './rollout.js';
 import type { World } from './world.js';

@@ -22,8 +22,8 @@ export interface Change {
   apply(hosts: readonly FleetHost[]): Promise<readonly HostOutcome[]>;
   /** Looks at the containers that run now; one outcome a host. */
   look(hosts: readonly FleetHost[], signal: AbortSignal): Promise<readonly HostOutcome[]>;
-  /** The digest that a service must run on a host, where it is known before the host says. */
-  digest(host: FleetHost, service: string): string | undefined;
+  /** The digest that a service must run, where it is known before the host says. */
+  digest(service: string): string | undefined;
   /** Hosts on which nothing ran before: a target there that was not healthy has no old `healthy` to repeat. */
   readonly vacant: ReadonlySet<string>;
   /** The services that hold the targets' ports. */
@@ -148,7 +148,7 @@ function watchedTargets(
 ): WatchedTarget[] {
   const report = outcomes.find(({ instance }) => instance === host.id)?.report;
   const containers = (report?.containers ?? []).map(
-    ({ service, id, digest }): ExpectedContainer => ({ service, id, digest: change.digest(host, service) ?? digest }),
+    ({ service, id, digest }): ExpectedContainer => ({ service, id, digest: change.digest(service) ?? digest }),
   );
   const webFirst = containers.sort(
     (one, other) => Number(change.web.includes(other.service)) - Number(change.web.includes(one.service)),

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { BuiltRelease } from '../../src/deploy/build.js';
-import { commit } from '../../src/deploy/hosts.js';
+import { commit } from '../../src/deploy/commit.js';
 import type { DeployOptions } from '../../src/deploy/options.js';
 import type { World } from '../../src/deploy/world.js';
 import type { HostOutcome } from '../../src/host/hosts.js';
